@@ -14,12 +14,14 @@ typedef struct export_options {
     cm_store_options_t store;
 } export_options_t;
 
-/* The choices of --format, and what --safe makes of the last one. */
-typedef enum format {
-    FORMAT_JSONL,
-    FORMAT_CSV,
-    FORMAT_SAFE_CSV,
-} format_t;
+/* The choices of --format. */
+enum { FORMAT_JSONL, FORMAT_CSV };
+
+/* How events are written. */
+typedef struct writing {
+    bool json;
+    cm_event_csv_t csv;
+} writing_t;
 
 enum { FLUSH_BYTES = 1 << 20 };
 
@@ -46,20 +48,10 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
-static format_t format_of(const export_options_t *asked)
+static int add_event(cm_app_t *app, writing_t writing, const cm_event_t *event, cm_buf_t *buf)
 {
-    return asked->safe ? FORMAT_SAFE_CSV : (format_t)asked->format;
-}
-
-static cm_event_csv_t csv_form(format_t format)
-{
-    return (cm_event_csv_t){.safe = format == FORMAT_SAFE_CSV};
-}
-
-static int add_event(cm_app_t *app, format_t format, const cm_event_t *event, cm_buf_t *buf)
-{
-    if (format != FORMAT_JSONL) {
-        cm_event_add_csv(buf, event, csv_form(format));
+    if (!writing.json) {
+        cm_event_add_csv(buf, event, writing.csv);
     } else {
         cm_event_add_json(buf, event);
         cm_buf_add_char(buf, '\n');
@@ -70,18 +62,19 @@ static int add_event(cm_app_t *app, format_t format, const cm_event_t *event, cm
 /* ---- in the order of arrival ---- */
 
 static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *columns,
-                        const uint8_t *copies, int64_t end_ordinal, format_t format, cm_buf_t *buf)
+                        const uint8_t *copies, int64_t end_ordinal, writing_t writing,
+                        cm_buf_t *buf)
 {
-    char key[CM_UUID_TEXT];
+    cm_event_room_t room;
     cm_event_t event;
 
     for (uint32_t row = 0; row < columns->count && columns->first + row < end_ordinal; row++) {
         int64_t ordinal = columns->first + row;
         if (cm_bitmap_get(copies, (size_t)ordinal))
             continue;
-        int rc = cm_store_event_at(reader, columns, row, &event, key, &app->err);
+        int rc = cm_store_event_at(reader, columns, row, &event, &room, &app->err);
         if (rc == 0)
-            rc = add_event(app, format, &event, buf);
+            rc = add_event(app, writing, &event, buf);
         if (rc < 0)
             return rc;
     }
@@ -89,7 +82,7 @@ static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *
 }
 
 static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copies,
-                         int64_t end_ordinal, format_t format)
+                         int64_t end_ordinal, writing_t writing)
 {
     const cm_block_ref_t *blocks;
     cm_columns_t columns = {0};
@@ -100,17 +93,18 @@ static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copi
     cm_progress_start(&progress, app->terminal ? app->messages : NULL, app->terminal, "exporting",
                       "events");
     int rc = cm_reader_blocks(reader, &blocks, &count, &app->err);
-    if (format != FORMAT_JSONL)
-        cm_event_add_csv_header(&buf, csv_form(format));
+    for (size_t b = 0; rc == 0 && b < count; b++)
+        writing.csv.extra |= blocks[b].has_extra;
+    if (!writing.json)
+        cm_event_add_csv_header(&buf, writing.csv);
     for (size_t b = 0; rc == 0 && b < count && blocks[b].first < end_ordinal; b++) {
         if (atomic_load(app->stop)) {
             rc = cm_fail(&app->err, CM_EIO, "stopped before all events were written");
             break;
         }
-        rc = cm_reader_read(reader, &blocks[b], CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &columns,
-                            &app->err);
+        rc = cm_reader_read(reader, &blocks[b], CM_READ_ALL, &columns, &app->err);
         if (rc == 0)
-            rc = export_block(app, reader, &columns, copies, end_ordinal, format, &buf);
+            rc = export_block(app, reader, &columns, copies, end_ordinal, writing, &buf);
         cm_progress_show(&progress, (double)blocks[b].first / (double)end_ordinal,
                          (uint64_t)blocks[b].first);
     }
@@ -123,7 +117,7 @@ static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copi
 }
 
 /* Row keys may be in the store more than once: the mill finds which events are copies. */
-static int export_in_order(cm_app_t *app, cm_store_t *store, format_t format)
+static int export_in_order(cm_app_t *app, cm_store_t *store, writing_t writing)
 {
     /* One thread: a second reader could see the blocks differently, beside a writer that merges. */
     const cm_mill_options_t mill = {
@@ -138,7 +132,7 @@ static int export_in_order(cm_app_t *app, cm_store_t *store, format_t format)
     if (rc == 0)
         rc = cm_store_reader(store, &reader, &app->err);
     if (rc == 0)
-        rc = export_events(app, reader, copies, end_ordinal, format);
+        rc = export_events(app, reader, copies, end_ordinal, writing);
     cm_reader_close(reader);
     free(copies);
     return rc;
@@ -148,7 +142,7 @@ static int export_in_order(cm_app_t *app, cm_store_t *store, format_t format)
 
 typedef struct scanning {
     cm_app_t *app;
-    format_t format;
+    writing_t writing;
     cm_buf_t buf;
     cm_progress_t progress;
     uint64_t count;
@@ -162,7 +156,7 @@ static int export_page(void *context, const cm_batch_t *batch, cm_err_t *err)
 
     (void)err; /* the app's own */
     for (size_t i = 0; rc == 0 && i < batch->count; i++)
-        rc = add_event(scanning->app, scanning->format, &batch->events[i], &scanning->buf);
+        rc = add_event(scanning->app, scanning->writing, &batch->events[i], &scanning->buf);
     if (batch->dead_count > 0 && scanning->broken[0] == '\0')
         snprintf(scanning->broken, sizeof scanning->broken, "%.*s: %.*s",
                  (int)batch->dead[0].origin.len, batch->dead[0].origin.data,
@@ -172,15 +166,15 @@ static int export_page(void *context, const cm_batch_t *batch, cm_err_t *err)
     return rc;
 }
 
-static int export_scanned(cm_app_t *app, cm_store_t *store, format_t format)
+static int export_scanned(cm_app_t *app, cm_store_t *store, writing_t writing)
 {
-    scanning_t scanning = {.app = app, .format = format, .buf = CM_BUF_INIT};
+    scanning_t scanning = {.app = app, .writing = writing, .buf = CM_BUF_INIT};
     cm_account_t account = {0};
 
     cm_progress_start(&scanning.progress, app->terminal ? app->messages : NULL, app->terminal,
                       "exporting", "events");
-    if (format != FORMAT_JSONL)
-        cm_event_add_csv_header(&scanning.buf, csv_form(format));
+    if (!writing.json)
+        cm_event_add_csv_header(&scanning.buf, writing.csv);
     int rc = cm_store_scan(store, export_page, &scanning, &account, &app->err);
     cm_progress_end(&scanning.progress);
     if (rc == 0)
@@ -206,8 +200,9 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     int rc = cm_store_open_read(&settings, &store, &app->err);
     if (rc < 0)
         return rc;
-    rc = cm_store_can_scan(store) ? export_scanned(app, store, format_of(asked))
-                                  : export_in_order(app, store, format_of(asked));
+    const writing_t writing = {.json = asked->format == FORMAT_JSONL, .csv.safe = asked->safe};
+    rc = cm_store_can_scan(store) ? export_scanned(app, store, writing)
+                                  : export_in_order(app, store, writing);
     cm_store_close(store);
     return rc;
 }

@@ -16,13 +16,13 @@ static unsigned is_stated(cm_str_t value)
 unsigned cm_event_stated_cold(const cm_event_t *event)
 {
     return is_stated(event->city) + is_stated(event->browser) + is_stated(event->os) +
-           is_stated(event->device) +
-           (event->extra != NULL ? cm_event_extra_stated(event->extra) : 0);
+           is_stated(event->device);
 }
 
 unsigned cm_event_stated(const cm_event_t *event)
 {
-    return is_stated(event->country) + cm_event_stated_cold(event);
+    return is_stated(event->country) + cm_event_stated_cold(event) +
+           (event->extra != NULL ? cm_event_extra_stated(event->extra) : 0);
 }
 
 /* Writes the piece at `at` of the string's JSON: one byte, escaped if necessary, or the closing

@@ -13,7 +13,7 @@
  * many optional fields have a value. An absent value and "Unknown" are the same. */
 unsigned cm_event_stated(const cm_event_t *event);
 
-/* The same without country. */
+/* How many of city, browser, os and device are stated. */
 unsigned cm_event_stated_cold(const cm_event_t *event);
 
 /* Compares two complete events (cm_event_complete()) with the same row key: positive when `a`

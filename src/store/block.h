@@ -1,7 +1,8 @@
 /* The block: thousands of events as compressed columns.
  *
- * A block has three parts, each a blob with its own checksum: hot (user, time, url, country), cold
- * (city, browser, os, device) and keys (row keys). Layout of a part, little-endian:
+ * A block has up to four parts, each a blob with its own checksum: hot (user, time, url, country),
+ * cold (city, browser, os, device), keys (row keys) and extra (the optional fields, see wide.h;
+ * only where an event has one). Layout of a part, little-endian:
  *
  *     u64 XXH3-64 of all that follows
  *     u8  format (1), u8 streams
@@ -27,8 +28,8 @@ enum { CM_BLOCK_EVENTS = 256 * 1024 };
 void cm_columns_reserve(cm_columns_t *columns, uint32_t count);
 
 /* Appends the block's part, of one event at least, to the empty buffer. `part` is one of
- * CM_READ_HOT, _COLD, _KEYS; without `compress` streams are as long as their widths say, for data
- * that is read again at once. */
+ * CM_READ_HOT, _COLD, _KEYS, or _EXTRA where an event has an optional field; without `compress`
+ * streams are as long as their widths say, for data that is read again at once. */
 void cm_block_encode(const cm_columns_t *columns, unsigned part, bool compress, cm_buf_t *out);
 
 /* Decodes one part of a block of `count` events into the columns, after its checksum. `strings` is
@@ -36,9 +37,6 @@ void cm_block_encode(const cm_columns_t *columns, unsigned part, bool compress, 
  * caller adds where. */
 int cm_block_decode(cm_str_t blob, unsigned part, uint32_t count,
                     const uint32_t strings[CM_FIELD_COUNT], cm_columns_t *columns, cm_err_t *err);
-
-/* Whether the bytes of a part or a segment match their checksum. */
-bool cm_block_is_whole(cm_str_t blob);
 
 /* A dictionary segment: the strings of ids [first, first + count), with the same checksum. */
 void cm_segment_encode(const cm_str_t *strings, uint32_t count, cm_buf_t *out);

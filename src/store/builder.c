@@ -16,9 +16,9 @@ static void add_key(cm_builder_t *builder, const cm_event_t *event, cm_key_t *ke
         key->kind = CM_KEY_UUID;
         if (builder->answers_only && (builder->frugal == NULL || !atomic_load(builder->frugal)))
             return;
-        /* A key that is derived from user and time is not stored: it would be 16 bytes that do not
+        /* A key that follows from the event is not stored: it would be 16 bytes that do not
          * compress. */
-        cm_row_key_derive(event->user_id, event->timestamp, derived);
+        cm_event_derive_key(event, derived);
         if (memcmp(derived, key->uuid, sizeof derived) == 0)
             key->kind = CM_KEY_DERIVED;
     } else {
@@ -81,6 +81,15 @@ static void add_stated(cm_builder_t *builder, const cm_event_t *events, uint32_t
         builder->stated[row + i] = (uint8_t)cm_event_stated_cold(&events[i]);
 }
 
+static void add_extras(cm_wide_t *wide, const cm_event_t *events, uint32_t count)
+{
+    const cm_event_extra_t *extras[CM_BUILDER_GROUP];
+
+    for (uint32_t i = 0; i < count; i++)
+        extras[i] = events[i].extra;
+    cm_wide_add(wide, extras, count);
+}
+
 /* Adds at most CM_BUILDER_GROUP events. */
 static void add_group(cm_builder_t *builder, const cm_event_t *events, uint32_t count)
 {
@@ -97,6 +106,7 @@ static void add_group(cm_builder_t *builder, const cm_event_t *events, uint32_t 
     }
     if (builder->answers_only)
         add_stated(builder, events, count);
+    add_extras(&columns->wide, events, count);
     for (uint32_t i = 0; i < count; i++) {
         columns->time[row + i] = events[i].timestamp;
         add_key(builder, &events[i], &columns->keys[row + i]);
@@ -126,6 +136,41 @@ static void resolve_strings(const cm_dict_t *own, cm_dict_t *store, uint32_t *gl
         }
         cm_dict_put_many(store, strings, hashes, count, global + from);
     }
+}
+
+/* Adds the optional fields of a block's events. */
+static void append_wide(cm_wide_t *to, const cm_wide_t *from, uint32_t count)
+{
+    const cm_event_extra_t *none[CM_BUILDER_GROUP] = {NULL};
+    cm_event_extra_t extra;
+
+    for (uint32_t row = 0; from->any && row < count; row++) {
+        const cm_event_extra_t *one = cm_wide_at(from, row, &extra) ? &extra : NULL;
+        cm_wide_add(to, &one, 1);
+    }
+    for (uint32_t row = 0, some; !from->any && row < count; row += some) {
+        some = count - row < CM_BUILDER_GROUP ? count - row : CM_BUILDER_GROUP;
+        cm_wide_add(to, none, some);
+    }
+}
+
+void cm_builder_add_columns(cm_builder_t *builder, const cm_columns_t *from)
+{
+    cm_columns_t *to = &builder->columns;
+    const uint32_t at = to->count;
+
+    cm_columns_reserve(to, at + from->count);
+    memcpy(to->time + at, from->time, from->count * sizeof *to->time);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        memcpy(to->ids[field] + at, from->ids[field], from->count * sizeof *to->ids[field]);
+    for (uint32_t i = 0; i < from->count; i++) {
+        cm_key_t key = from->keys[i];
+        if (key.kind == CM_KEY_TEXT)
+            key.text = cm_arena_copy(&to->key_strings, key.text);
+        to->keys[at + i] = key;
+    }
+    append_wide(&to->wide, &from->wide, from->count);
+    to->count += from->count;
 }
 
 size_t cm_builder_fill(cm_builder_t *builder, const cm_batch_t *batch, size_t from)
@@ -160,7 +205,8 @@ void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_CO
 
 void cm_builder_encode(cm_builder_t *builder)
 {
-    static const unsigned parts[3] = {CM_READ_HOT, CM_READ_COLD, CM_READ_KEYS};
+    static const unsigned parts[CM_BUILDER_PARTS] = {CM_READ_HOT, CM_READ_COLD, CM_READ_KEYS,
+                                                     CM_READ_EXTRA};
     const cm_columns_t *columns = &builder->columns;
 
     builder->all_keys_derived = true;
@@ -172,8 +218,10 @@ void cm_builder_encode(cm_builder_t *builder)
         builder->time_min = time < builder->time_min ? time : builder->time_min;
         builder->time_max = time > builder->time_max ? time : builder->time_max;
     }
-    for (int part = 0; part < 3; part++) {
+    for (int part = 0; part < CM_BUILDER_PARTS; part++) {
         cm_buf_clear(&builder->parts[part]);
+        if (parts[part] == CM_READ_EXTRA && !columns->wide.any)
+            continue;
         if (columns->count > 0 && (!builder->answers_only || parts[part] != CM_READ_COLD))
             cm_block_encode(columns, parts[part], !builder->answers_only, &builder->parts[part]);
     }
@@ -182,6 +230,7 @@ void cm_builder_encode(cm_builder_t *builder)
 void cm_builder_clear(cm_builder_t *builder)
 {
     builder->columns.count = 0;
+    cm_wide_clear(&builder->columns.wide);
     cm_arena_reset(&builder->columns.key_strings);
     cm_arena_reset(&builder->user_strings);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
@@ -199,6 +248,6 @@ void cm_builder_free(cm_builder_t *builder)
         cm_dict_free(&builder->dicts[field]);
         free(builder->global[field]);
     }
-    for (int part = 0; part < 3; part++)
+    for (int part = 0; part < CM_BUILDER_PARTS; part++)
         cm_buf_free(&builder->parts[part]);
 }

@@ -12,6 +12,8 @@
 
 #include <stdatomic.h>
 
+enum { CM_BUILDER_PARTS = 4 };
+
 struct cm_builder {
     cm_columns_t columns; /* ids are the block's own until resolved */
     cm_str_t *users;      /* each event's user, until resolved */
@@ -20,8 +22,8 @@ struct cm_builder {
     cm_dict_t dicts[CM_FIELD_COUNT];  /* the block's other strings */
     uint32_t *global[CM_FIELD_COUNT]; /* scratch of resolve(): the store's id of each string */
     uint32_t global_cap[CM_FIELD_COUNT];
-    uint8_t *stated;   /* with answers_only: how many of city, browser, os, device are stated */
-    cm_buf_t parts[3]; /* encoded: hot, cold, keys */
+    uint8_t *stated; /* with answers_only: how many of city, browser, os, device are stated */
+    cm_buf_t parts[CM_BUILDER_PARTS]; /* encoded: hot, cold, keys, extra */
     bool all_keys_derived;
     int64_t time_min, time_max;
     /* Set by the caller before events are added: */
@@ -38,6 +40,10 @@ enum { CM_BUILDER_GROUP = 32 };
 /* Adds `count` events, copying their strings. At most CM_BLOCK_EVENTS in all. */
 void cm_builder_add(cm_builder_t *builder, const cm_event_t *events, uint32_t count);
 
+/* Adds the columns of a block of the store, whose ids are resolved, to a builder that has only such
+ * events. */
+void cm_builder_add_columns(cm_builder_t *builder, const cm_columns_t *from);
+
 /* Adds as many events of the batch, from position `from` on, as the block still has room for.
  * Returns how many. The caller empties the builder when it is full (CM_BLOCK_EVENTS). */
 size_t cm_builder_fill(cm_builder_t *builder, const cm_batch_t *batch, size_t from);
@@ -46,7 +52,7 @@ size_t cm_builder_fill(cm_builder_t *builder, const cm_batch_t *batch, size_t fr
 void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_COUNT]);
 
 /* Fills `parts`, `all_keys_derived` and the times from the resolved columns; without events there
- * is no block, and the parts are empty. */
+ * is no block, and the parts are empty. So is `extra` where no event has an optional field. */
 void cm_builder_encode(cm_builder_t *builder);
 
 /* Removes the events and keeps the memory. */

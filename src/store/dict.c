@@ -54,12 +54,17 @@ static void rebuild_slots(cm_dict_t *dict, uint32_t slots)
     }
 }
 
-static void make_room(cm_dict_t *dict)
+static void make_room_for_entry(cm_dict_t *dict)
 {
     if (dict->count == dict->cap) {
         dict->cap = dict->cap ? dict->cap * 2 : ENTRIES_MIN;
         dict->entries = cm_realloc(dict->entries, dict->cap * sizeof *dict->entries);
     }
+}
+
+static void make_room(cm_dict_t *dict)
+{
+    make_room_for_entry(dict);
     if (dict->slots == NULL)
         rebuild_slots(dict, SLOTS_MIN);
     else if (dict->count >= dict->mask / 2)
@@ -82,6 +87,14 @@ uint32_t cm_dict_put_hashed(cm_dict_t *dict, cm_str_t string, uint32_t hash)
         dict->slots[slot] = slot_value(hash, dict->count++);
     }
     return slot_id(dict->slots[slot]);
+}
+
+void cm_dict_append(cm_dict_t *dict, cm_str_t string)
+{
+    const cm_str_t copy = cm_arena_copy(&dict->strings, string);
+
+    make_room_for_entry(dict);
+    dict->entries[dict->count++] = (cm_dict_entry_t){copy.data, (uint32_t)copy.len, 0};
 }
 
 void cm_dict_put_many(cm_dict_t *dict, const cm_str_t *strings, const uint32_t *hashes,

@@ -51,6 +51,10 @@ uint32_t cm_dict_put_often(cm_dict_t *dict, cm_str_t string);
 void cm_dict_put_many(cm_dict_t *dict, const cm_str_t *strings, const uint32_t *hashes,
                       uint32_t count, uint32_t *ids);
 
+/* Adds the string under the next id without looking for it. A dictionary that is filled in this way
+ * only gives strings by their ids, until it is cleared. */
+void cm_dict_append(cm_dict_t *dict, cm_str_t string);
+
 /* True and the id when the string is known. */
 bool cm_dict_find(const cm_dict_t *dict, cm_str_t string, uint32_t *id);
 

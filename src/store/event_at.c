@@ -1,7 +1,7 @@
 #include "store/event_at.h"
 
 int cm_store_event_at(cm_reader_t *reader, const cm_columns_t *columns, uint32_t row,
-                      cm_event_t *event, char key[CM_UUID_TEXT], cm_err_t *err)
+                      cm_event_t *event, cm_event_room_t *room, cm_err_t *err)
 {
     cm_str_t *const texts[CM_FIELD_COUNT] = {
         [CM_USER] = &event->user_id, [CM_URL] = &event->url,         [CM_COUNTRY] = &event->country,
@@ -14,12 +14,12 @@ int cm_store_event_at(cm_reader_t *reader, const cm_columns_t *columns, uint32_t
                               err);
     event->timestamp = columns->time[row];
     event->row_key = (cm_str_t){NULL, 0};
-    event->extra = NULL;
+    event->extra = cm_wide_at(&columns->wide, row, &room->extra) ? &room->extra : NULL;
     if (columns->keys[row].kind == CM_KEY_TEXT) {
         event->row_key = columns->keys[row].text;
     } else if (columns->keys[row].kind == CM_KEY_UUID) {
-        cm_uuid_format(columns->keys[row].uuid, key);
-        event->row_key = (cm_str_t){key, CM_UUID_TEXT};
+        cm_uuid_format(columns->keys[row].uuid, room->key);
+        event->row_key = (cm_str_t){room->key, CM_UUID_TEXT};
     }
     return rc;
 }

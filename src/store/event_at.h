@@ -4,9 +4,15 @@
 
 #include "store/store.h"
 
-/* The event of a row; its strings are valid as long as the reader, the columns and `key`, which
- * holds the text of a row key that is stored as a UUID. */
+/* What an event of a row points to. */
+typedef struct cm_event_room {
+    char key[CM_UUID_TEXT]; /* the text of a row key that is stored as a UUID */
+    cm_event_extra_t extra;
+} cm_event_room_t;
+
+/* The event of a row; it is valid as long as the reader, the columns and `room`. It has its
+ * optional fields where CM_READ_EXTRA was read. */
 int cm_store_event_at(cm_reader_t *reader, const cm_columns_t *columns, uint32_t row,
-                      cm_event_t *event, char key[CM_UUID_TEXT], cm_err_t *err);
+                      cm_event_t *event, cm_event_room_t *room, cm_err_t *err);
 
 #endif

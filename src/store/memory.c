@@ -7,9 +7,9 @@
 enum { KEYS_KEPT = 12 * 1000 * 1000 };
 
 typedef struct memory_block {
-    cm_str_t hot, keys; /* encoded; owned by the block */
-    uint8_t *stated;    /* how many cold strings each event states; NULL: all the same */
-    uint8_t all_stated; /* if all events state the same number */
+    cm_str_t hot, keys, extra; /* encoded; owned by the block */
+    uint8_t *stated;           /* how many cold strings each event states; NULL: all the same */
+    uint8_t all_stated;        /* if all events state the same number */
 } memory_block_t;
 
 /* The values of the cold strings in memory, by id. */
@@ -72,6 +72,7 @@ static void free_block(memory_block_t *block)
 {
     free((char *)block->hot.data);
     free((char *)block->keys.data);
+    free((char *)block->extra.data);
     free(block->stated);
 }
 
@@ -92,6 +93,8 @@ static int memory_append(cm_store_t *store, cm_builder_t *builder, const cm_batc
     int rc = keep(&builder->parts[0], &block.hot, err);
     if (rc == 0)
         rc = keep(&builder->parts[2], &block.keys, err);
+    if (rc == 0 && builder->parts[3].len > 0)
+        rc = keep(&builder->parts[3], &block.extra, err);
     if (rc == 0)
         rc = keep_stated(builder, &block, err);
     if (rc < 0) {
@@ -103,6 +106,7 @@ static int memory_append(cm_store_t *store, cm_builder_t *builder, const cm_batc
     self->refs[self->count] = (cm_block_ref_t){.first = self->events,
                                                .count = builder->columns.count,
                                                .all_keys_derived = builder->all_keys_derived,
+                                               .has_extra = block.extra.len > 0,
                                                .time_min = builder->time_min,
                                                .time_max = builder->time_max};
     self->blocks[self->count++] = block;
@@ -197,6 +201,9 @@ static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigne
     if (rc == 0 && parts & CM_READ_KEYS)
         rc = cm_block_decode(found->keys, CM_READ_KEYS, block->count, self->string_counts, columns,
                              err);
+    if (rc == 0 && parts & CM_READ_EXTRA && block->has_extra)
+        rc = cm_block_decode(found->extra, CM_READ_EXTRA, block->count, self->string_counts,
+                             columns, err);
     return rc;
 }
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "event/batch.h"
 #include "sink/sink.h"
+#include "store/wide.h"
 
 #include <stdatomic.h>
 
@@ -36,6 +37,7 @@ typedef struct cm_block_ref {
     int64_t first;         /* ordinal of its first event */
     uint32_t count;        /* events */
     bool all_keys_derived; /* no event has a row key of its own */
+    bool has_extra;        /* some event has an optional field */
     int64_t time_min, time_max;
 } cm_block_ref_t;
 
@@ -67,7 +69,7 @@ static inline size_t cm_block_place(const cm_block_ref_t *blocks, size_t count, 
 }
 
 typedef enum cm_key_kind {
-    CM_KEY_DERIVED, /* UUIDv5 of user and time: nothing is stored */
+    CM_KEY_DERIVED, /* it follows from the event (cm_event_derive_key()): nothing is stored */
     CM_KEY_UUID,    /* canonical UUID: 16 bytes */
     CM_KEY_TEXT,    /* anything else */
 } cm_key_kind_t;
@@ -83,9 +85,11 @@ typedef struct cm_key {
 
 /* Which parts of a block to read. */
 enum {
-    CM_READ_HOT = 1,  /* user, time, url, country: all that the mill needs */
-    CM_READ_COLD = 2, /* city, browser, os, device */
-    CM_READ_KEYS = 4, /* row keys */
+    CM_READ_HOT = 1,   /* user, time, url, country: all that the mill needs */
+    CM_READ_COLD = 2,  /* city, browser, os, device */
+    CM_READ_KEYS = 4,  /* row keys */
+    CM_READ_EXTRA = 8, /* the optional fields */
+    CM_READ_ALL = 15,
 };
 
 /* A block's columns, decoded. The caller owns them, reuses them from block to block, and frees them
@@ -97,8 +101,8 @@ typedef struct cm_columns {
     uint32_t *ids[CM_FIELD_COUNT]; /* dictionary ids */
     cm_key_t *keys;
     cm_arena_t key_strings;
-    uint8_t *scratch;
-    size_t scratch_size;
+    cm_wide_t wide; /* the optional fields; `any` is false also where they were not read */
+    cm_stream_scratch_t scratch;
 } cm_columns_t;
 
 void cm_columns_free(cm_columns_t *columns);
@@ -202,6 +206,7 @@ static inline int cm_reader_blocks(cm_reader_t *reader, const cm_block_ref_t **b
 static inline int cm_reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts,
                                  cm_columns_t *columns, cm_err_t *err)
 {
+    cm_wide_clear(&columns->wide);
     return reader->ops->read(reader, block, parts, columns, err);
 }
 

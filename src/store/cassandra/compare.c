@@ -113,8 +113,7 @@ static int walk_blocks(walk_t *walk, cm_err_t *err)
         self->known = cm_alloc_zero(self->slots, sizeof *self->known);
     }
     for (size_t b = 0; b < count && rc == 0; b++) {
-        rc = cm_reader_read(walk->reader, &blocks[b], CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS,
-                            &walk->columns, err);
+        rc = cm_reader_read(walk->reader, &blocks[b], CM_READ_ALL, &walk->columns, err);
         for (uint32_t i = 0; i < blocks[b].count && rc == 0; i++)
             rc = walk_event(walk, i, err);
     }

@@ -157,8 +157,7 @@ static int look_at_block(search_t *search, const cm_block_ref_t *block, cm_colum
     const cm_mirror_t *mirror = search->mirror;
     size_t next = cm_mirror_replaced_before(mirror, block->first);
 
-    int rc = cm_reader_read(search->reader, block, CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS,
-                            columns, err);
+    int rc = cm_reader_read(search->reader, block, CM_READ_ALL, columns, err);
     for (uint32_t i = 0; i < block->count && rc == 0; i++) {
         if (next < search->replaced && mirror->replaced[next] == block->first + i)
             next++;

@@ -15,8 +15,8 @@
 
 enum {
     APPLICATION_ID = 0x434C4B4D, /* "CLKM" */
-    VERSION = 1,
-    BUSY_MS = 5000, /* a reader may wait while the writer recovers the log */
+    VERSION = 2,                 /* 1: without block.extra, see upgrade() */
+    BUSY_MS = 5000,              /* a reader may wait while the writer recovers the log */
     CLAIM_WAIT_MS = 2000,
     CLAIM_STEP_MS = 50,
 };
@@ -30,7 +30,8 @@ static const char schema[] =
     "    keys_derived INTEGER NOT NULL,\n" /* 1: no event has a row key of its own */
     "    hot BLOB NOT NULL,\n"
     "    cold BLOB NOT NULL,\n"
-    "    keys BLOB NOT NULL);\n"
+    "    keys BLOB NOT NULL,\n"
+    "    extra BLOB);\n" /* NULL: no event has an optional field */
     "CREATE TABLE dictionary (\n"
     "    field INTEGER NOT NULL,\n"
     "    first INTEGER NOT NULL,\n" /* id of its first string */
@@ -168,7 +169,7 @@ static int claim_file(cm_claim_t *claim, cm_err_t *err)
     return rc;
 }
 
-static int check_version(const cm_database_t *database, bool *empty, cm_err_t *err)
+static int check_version(cm_database_t *database, bool *empty, cm_err_t *err)
 {
     int64_t id, version, tables;
     int rc = cm_database_int(database, "PRAGMA application_id", 0, &id, err);
@@ -188,7 +189,26 @@ static int check_version(const cm_database_t *database, bool *empty, cm_err_t *e
                        "%s was written by a newer Clickmill (format %lld, this one knows %d); "
                        "install that version",
                        database->path, (long long)version, VERSION);
+    database->version = (int)version;
     return 0;
+}
+
+/* Changes a database of format 1 to the present one, in one transaction: a process that is killed
+ * leaves one or the other. Adding a column writes no row. */
+static int upgrade(cm_database_t *database, cm_err_t *err)
+{
+    static const char doing[] = "changing the store to the format of this version";
+
+    int rc = cm_database_exec(database, "BEGIN IMMEDIATE", doing, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, "ALTER TABLE block ADD COLUMN extra BLOB", doing, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, "PRAGMA user_version = 2", doing, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, "COMMIT", doing, err);
+    if (rc == 0)
+        database->version = VERSION;
+    return rc;
 }
 
 static int open_file(const char *data_dir, int flags, cm_database_t *database, cm_err_t *err)
@@ -205,7 +225,7 @@ static int open_file(const char *data_dir, int flags, cm_database_t *database, c
     return 0;
 }
 
-static int create_tables(const cm_database_t *database, cm_err_t *err)
+static int create_tables(cm_database_t *database, cm_err_t *err)
 {
     static const char doing[] = "creating the store";
     char sql[200];
@@ -217,6 +237,7 @@ static int create_tables(const cm_database_t *database, cm_err_t *err)
         rc = cm_database_exec(database, schema, doing, err);
     if (rc == 0)
         rc = cm_database_exec(database, sql, doing, err);
+    database->version = VERSION;
     return rc < 0 ? rc : cm_database_exec(database, "COMMIT", doing, err);
 }
 
@@ -257,6 +278,7 @@ int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err
         (rc = cm_wal_open(database->db, database->path, database->crashed, &database->wal, err)) <
             0 ||
         (empty && (rc = create_tables(database, err)) < 0) ||
+        (database->version == 1 && (rc = upgrade(database, err)) < 0) ||
         (rc = cm_folder_sync(data_dir, err)) < 0)
         goto fail;
     cm_claim_settle(database->claim);

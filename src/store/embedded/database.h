@@ -19,6 +19,7 @@ typedef struct cm_database {
     int lock_fd;   /* -1: opened for reading */
     cm_wal_t *wal; /* NULL: the same */
     cm_claim_t *claim;
+    int version;  /* its format; 1 only where it was opened for reading: blocks have no `extra` */
     bool crashed; /* the writer before did not end in order */
     /* Opened in a directory that cannot be written: SQLite neither locks the file nor sees what
      * another process writes there, so this is checked here. */

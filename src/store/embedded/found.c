@@ -27,7 +27,13 @@ static bool has_shape(const cm_raw_record_t *record, bool table, const char *typ
 
 static bool whole(const cm_raw_value_t *value)
 {
-    return value->type == CM_RAW_BLOB && cm_block_is_whole(value->bytes);
+    return value->type == CM_RAW_BLOB && cm_stream_is_whole(value->bytes);
+}
+
+/* A row that was written before format 2, or whose events have no optional field, has none. */
+static bool has_extra(const cm_raw_record_t *record)
+{
+    return record->count > 8 && record->values[8].type != CM_RAW_NULL;
 }
 
 static void take_block(cm_found_t *found, cm_raw_view_t view, const cm_raw_record_t *record)
@@ -43,15 +49,17 @@ static void take_block(cm_found_t *found, cm_raw_view_t view, const cm_raw_recor
         found->cap = found->cap ? found->cap * 2 : 256;
         found->blocks = cm_realloc(found->blocks, found->cap * sizeof *found->blocks);
     }
-    found->blocks[found->count++] = (cm_found_block_t){.first = record->rowid,
-                                                       .count = (uint32_t)count,
-                                                       .hot = whole(&values[5]),
-                                                       .cold = whole(&values[6]),
-                                                       .keys = whole(&values[7]),
-                                                       .keys_derived = values[4].number == 1,
-                                                       .view = view,
-                                                       .page = record->page,
-                                                       .cell = record->cell};
+    found->blocks[found->count++] =
+        (cm_found_block_t){.first = record->rowid,
+                           .count = (uint32_t)count,
+                           .hot = whole(&values[5]),
+                           .cold = whole(&values[6]),
+                           .keys = whole(&values[7]),
+                           .extra = !has_extra(record) || whole(&values[8]),
+                           .keys_derived = values[4].number == 1,
+                           .view = view,
+                           .page = record->page,
+                           .cell = record->cell};
 }
 
 typedef struct filling {
@@ -112,7 +120,8 @@ static void take_coverage(cm_found_t *found, const cm_raw_record_t *record)
 
 void cm_found_take(cm_found_t *found, cm_raw_view_t view, const cm_raw_record_t *record)
 {
-    if (has_shape(record, true, "niiiibbb"))
+    if (has_shape(record, true, "niiiibbb") || has_shape(record, true, "niiiibbbn") ||
+        has_shape(record, true, "niiiibbbb"))
         take_block(found, view, record);
     else if (has_shape(record, false, "iiib"))
         take_segment(found, record);
@@ -130,7 +139,7 @@ static int by_first(const void *a, const void *b)
         return x->first < y->first ? -1 : 1;
     if (x->count != y->count)
         return x->count > y->count ? -1 : 1;
-    return (y->hot + y->cold + y->keys) - (x->hot + x->cold + x->keys);
+    return (y->hot + y->cold + y->keys + y->extra) - (x->hot + x->cold + x->keys + x->extra);
 }
 
 static int by_id(const void *a, const void *b)

@@ -11,6 +11,7 @@ typedef struct cm_found_block {
     int64_t first;
     uint32_t count;
     bool hot, cold, keys; /* these parts are whole */
+    bool extra;           /* the same, or it has no such part */
     bool keys_derived;
     cm_raw_view_t view;
     uint32_t page, cell;
@@ -41,10 +42,11 @@ typedef struct cm_found {
         end_ordinal; /* events that the answers cover, by their own records; 0: there are none */
 } cm_found_t;
 
-/* Whether a block can be saved. Row keys that follow from the events need not be there. */
+/* Whether a block can be saved. Row keys that follow from the events need not be there. Without the
+ * optional fields, other events would become page views. */
 static inline bool cm_found_is_whole(const cm_found_block_t *block)
 {
-    return block->hot && (block->keys || block->keys_derived);
+    return block->hot && block->extra && (block->keys || block->keys_derived);
 }
 
 /* Takes a record if it is a block, a segment, or says what answers cover. */

@@ -69,6 +69,12 @@ static void add_event(cm_buf_t *buf, const cm_event_t *event)
     add_i64(buf, event->timestamp);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         add_text(buf, texts[i]);
+    cm_buf_add_char(buf, event->extra != NULL);
+    if (event->extra == NULL)
+        return;
+    for (int field = 0; field < CM_EXTRA_TEXTS; field++)
+        add_text(buf, event->extra->text[field]);
+    add_i64(buf, event->extra->engaged_ms);
 }
 
 void cm_frame_add_batch(cm_buf_t *buf, const cm_batch_t *batch)
@@ -134,6 +140,30 @@ static bool take_text(cm_str_t *rest, cm_str_t *text)
     return true;
 }
 
+/* Takes the optional fields, if the event has any. */
+static bool take_extra(cm_str_t *rest, cm_batch_t *batch, cm_event_t *event)
+{
+    cm_event_extra_t extra;
+    int64_t engaged_ms;
+    char has_extra;
+
+    event->extra = NULL;
+    if (!take(rest, &has_extra, 1))
+        return false;
+    if (!has_extra)
+        return true;
+    for (int field = 0; field < CM_EXTRA_TEXTS; field++) {
+        if (!take_text(rest, &extra.text[field]))
+            return false;
+    }
+    if (!take(rest, &engaged_ms, sizeof engaged_ms) || engaged_ms < -1 ||
+        engaged_ms > CM_ENGAGED_MAX)
+        return false;
+    extra.engaged_ms = (int32_t)engaged_ms;
+    event->extra = cm_event_extra_keep(&extra, &batch->arena);
+    return true;
+}
+
 static bool take_event(cm_str_t *rest, cm_batch_t *batch)
 {
     cm_event_t *event = cm_batch_slot(batch);
@@ -146,7 +176,7 @@ static bool take_event(cm_str_t *rest, cm_batch_t *batch)
         if (!take_text(rest, texts[i]))
             return false;
     }
-    if (cm_event_check(event, false, NULL) < 0)
+    if (!take_extra(rest, batch, event) || cm_event_check(event, false, NULL) < 0)
         return false;
     cm_batch_accept(batch);
     return true;

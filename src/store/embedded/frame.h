@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-enum { CM_FRAME_VERSION = 1, CM_FRAME_HEAD = 5, CM_FRAME_MAX = 1 << 29 };
+enum { CM_FRAME_VERSION = 2, CM_FRAME_HEAD = 5, CM_FRAME_MAX = 1 << 29 };
 
 #define CM_FRAME_SOCKET "clickmill.sock"
 

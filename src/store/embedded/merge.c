@@ -161,8 +161,12 @@ int cm_merge_insert(const cm_database_t *database, sqlite3_stmt *insert,
     sqlite3_bind_int64(insert, 3, builder->time_min);
     sqlite3_bind_int64(insert, 4, builder->time_max);
     sqlite3_bind_int(insert, 5, builder->all_keys_derived);
-    for (int part = 0; part < 3; part++)
-        bind_blob(insert, 6 + part, &builder->parts[part]);
+    for (int part = 0; part < CM_BUILDER_PARTS; part++) {
+        if (builder->parts[part].len > 0)
+            bind_blob(insert, 6 + part, &builder->parts[part]);
+        else
+            sqlite3_bind_null(insert, 6 + part);
+    }
     return cm_database_step(database, insert, "writing events", err);
 }
 
@@ -184,23 +188,6 @@ int cm_merge_insert_strings(const cm_database_t *database, sqlite3_stmt *insert,
     free(strings);
     cm_buf_free(&blob);
     return rc;
-}
-
-static void append_columns(cm_columns_t *to, const cm_columns_t *from)
-{
-    uint32_t at = to->count;
-
-    cm_columns_reserve(to, at + from->count);
-    memcpy(to->time + at, from->time, from->count * sizeof *to->time);
-    for (int field = 0; field < CM_FIELD_COUNT; field++)
-        memcpy(to->ids[field] + at, from->ids[field], from->count * sizeof *to->ids[field]);
-    for (uint32_t i = 0; i < from->count; i++) {
-        cm_key_t key = from->keys[i];
-        if (key.kind == CM_KEY_TEXT)
-            key.text = cm_arena_copy(&to->key_strings, key.text);
-        to->keys[at + i] = key;
-    }
-    to->count += from->count;
 }
 
 /* Inside the open transaction: checks that the table has as many rows as the pieces at the end that
@@ -228,10 +215,11 @@ static int replace_blocks(const cm_pieces_t *blocks, size_t run, const cm_databa
     snprintf(sql, sizeof sql, "DELETE FROM %s", rows);
     int rc = check_run(database, rows, run, err);
     for (size_t i = blocks->count - run; rc == 0 && i < blocks->count; i++) {
-        cm_block_ref_t block = {.first = blocks->firsts[i], .count = blocks->counts[i]};
-        rc = cm_reader_read(reader, &block, CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &one, err);
+        cm_block_ref_t block = {
+            .first = blocks->firsts[i], .count = blocks->counts[i], .has_extra = true};
+        rc = cm_reader_read(reader, &block, CM_READ_ALL, &one, err);
         if (rc == 0)
-            append_columns(&all.columns, &one);
+            cm_builder_add_columns(&all, &one);
     }
     if (rc == 0 && (rc = cm_database_exec(database, sql, "merging blocks", err)) == 0 &&
         (rc = cm_database_prepare(database, CM_MERGE_INSERT_BLOCK, &insert, err)) == 0) {

@@ -13,8 +13,8 @@
 #include "store/store.h"
 
 #define CM_MERGE_INSERT_BLOCK                                                                      \
-    "INSERT INTO block (first, count, time_min, time_max, keys_derived, hot, cold, keys) "         \
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO block (first, count, time_min, time_max, keys_derived, hot, cold, keys, "         \
+    "extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define CM_MERGE_INSERT_STRINGS                                                                    \
     "INSERT INTO dictionary (field, first, count, texts) VALUES (?, ?, ?, ?)"
 

@@ -10,7 +10,7 @@ typedef struct cm_store_embedded_reader {
     cm_reader_t reader; /* first */
     cm_database_t own;  /* closed with the reader; path is NULL when the connection is borrowed */
     const cm_database_t *database;
-    sqlite3_stmt *select_hot, *select_cold, *select_keys, *select_strings;
+    sqlite3_stmt *select_hot, *select_cold, *select_keys, *select_extra, *select_strings;
     cm_block_ref_t *blocks;
     size_t block_count;
     uint32_t string_counts[CM_FIELD_COUNT];
@@ -23,13 +23,16 @@ typedef struct cm_store_embedded_reader {
 
 static int load_blocks(cm_store_embedded_reader_t *self, cm_err_t *err)
 {
+    /* typeof() does not read the blob. */
+    static const char old[] = "SELECT first, count, keys_derived, time_min, time_max, 0 FROM block "
+                              "ORDER BY first",
+                      now[] = "SELECT first, count, keys_derived, time_min, time_max, "
+                              "typeof(extra) = 'blob' FROM block ORDER BY first";
     sqlite3_stmt *select;
     size_t cap = 0;
     int64_t end = 0;
-    int step, rc = cm_database_prepare(
-                  self->database,
-                  "SELECT first, count, keys_derived, time_min, time_max FROM block ORDER BY first",
-                  &select, err);
+    int step, rc = cm_database_prepare(self->database, self->database->version == 1 ? old : now,
+                                       &select, err);
     if (rc < 0)
         return rc;
     while ((step = sqlite3_step(select)) == SQLITE_ROW) {
@@ -42,7 +45,8 @@ static int load_blocks(cm_store_embedded_reader_t *self, cm_err_t *err)
                                 .count = (uint32_t)count,
                                 .all_keys_derived = sqlite3_column_int(select, 2) == 1,
                                 .time_min = sqlite3_column_int64(select, 3),
-                                .time_max = sqlite3_column_int64(select, 4)};
+                                .time_max = sqlite3_column_int64(select, 4),
+                                .has_extra = sqlite3_column_int(select, 5) == 1};
         if (block.first != end || count < 1 || count > CM_BLOCK_EVENTS) {
             rc =
                 cm_fail(err, CM_ECORRUPT,
@@ -96,7 +100,11 @@ static int read_part(cm_store_embedded_reader_t *self, sqlite3_stmt *select, uns
     int rc;
 
     sqlite3_bind_int64(select, 1, block->first);
-    if (sqlite3_step(select) == SQLITE_ROW) {
+    if (sqlite3_step(select) != SQLITE_ROW) {
+        rc = cm_database_fail(self->database, "reading events", err);
+    } else if (part == CM_READ_EXTRA && sqlite3_column_type(select, 0) == SQLITE_NULL) {
+        rc = 0;
+    } else {
         cm_str_t blob = {sqlite3_column_blob(select, 0), (size_t)sqlite3_column_bytes(select, 0)};
         rc = cm_block_decode(blob, part, block->count, self->string_counts, columns, &why);
         if (rc < 0)
@@ -105,8 +113,6 @@ static int read_part(cm_store_embedded_reader_t *self, sqlite3_stmt *select, uns
                          "from a copy or save the readable part with `clickmill recover --to DIR`",
                          (long long)block->first, (long long)(block->first + block->count - 1),
                          self->database->path, why.text);
-    } else {
-        rc = cm_database_fail(self->database, "reading events", err);
     }
     sqlite3_reset(select);
     return cm_database_is_fresh(self->database) ? rc : cm_database_check_fresh(self->database, err);
@@ -125,6 +131,8 @@ static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigne
         rc = read_part(self, self->select_cold, CM_READ_COLD, block, columns, err);
     if (rc == 0 && parts & CM_READ_KEYS)
         rc = read_part(self, self->select_keys, CM_READ_KEYS, block, columns, err);
+    if (rc == 0 && parts & CM_READ_EXTRA && block->has_extra)
+        rc = read_part(self, self->select_extra, CM_READ_EXTRA, block, columns, err);
     return rc;
 }
 
@@ -205,6 +213,7 @@ static void reader_close(cm_reader_t *reader)
     sqlite3_finalize(self->select_hot);
     sqlite3_finalize(self->select_cold);
     sqlite3_finalize(self->select_keys);
+    sqlite3_finalize(self->select_extra);
     sqlite3_finalize(self->select_strings);
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
         free(self->strings[field].by_id);
@@ -225,6 +234,9 @@ static int reader_start(cm_store_embedded_reader_t *self, cm_err_t *err)
         {&self->select_hot, "SELECT hot FROM block WHERE first = ?"},
         {&self->select_cold, "SELECT cold FROM block WHERE first = ?"},
         {&self->select_keys, "SELECT keys FROM block WHERE first = ?"},
+        {&self->select_extra, self->database->version == 1
+                                  ? "SELECT NULL FROM block WHERE first = ?"
+                                  : "SELECT extra FROM block WHERE first = ?"},
         {&self->select_strings, "SELECT first, count, texts FROM dictionary WHERE field = ? AND "
                                 "first <= ? ORDER BY first DESC LIMIT 1"},
     };

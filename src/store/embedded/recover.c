@@ -7,6 +7,7 @@
 #include "store/embedded/setting.h"
 #include "store/embedded/sound.h"
 #include "store/embedded/store.h"
+#include "store/event_at.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -156,7 +157,7 @@ static int save_rest(recovering_t *self)
 
 /* The event of a row; false when its user or URL is lost. `*partial`: another field is lost. */
 static bool event_at(const cm_found_t *found, const cm_columns_t *columns, uint32_t row, bool cold,
-                     cm_event_t *event, char key[CM_UUID_TEXT], bool *partial)
+                     cm_event_t *event, cm_event_room_t *room, bool *partial)
 {
     cm_str_t *const texts[CM_FIELD_COUNT] = {
         [CM_USER] = &event->user_id, [CM_URL] = &event->url,         [CM_COUNTRY] = &event->country,
@@ -177,9 +178,11 @@ static bool event_at(const cm_found_t *found, const cm_columns_t *columns, uint3
     if (columns->keys[row].kind == CM_KEY_TEXT) {
         event->row_key = columns->keys[row].text;
     } else if (columns->keys[row].kind == CM_KEY_UUID) {
-        cm_uuid_format(columns->keys[row].uuid, key);
-        event->row_key = (cm_str_t){key, CM_UUID_TEXT};
+        cm_uuid_format(columns->keys[row].uuid, room->key);
+        event->row_key = (cm_str_t){room->key, CM_UUID_TEXT};
     }
+    if (cm_wide_at(&columns->wide, row, &room->extra))
+        event->extra = &room->extra;
     cm_event_complete(event);
     return true;
 }
@@ -190,12 +193,12 @@ static int put_rows(recovering_t *self, const cm_columns_t *columns, bool cold)
     int rc = 0;
 
     for (uint32_t row = 0; rc == 0 && row < columns->count;) {
-        char keys[TOGETHER][CM_UUID_TEXT];
+        cm_event_room_t rooms[TOGETHER];
         bool partial;
         cm_batch_clear(&self->batch);
         for (int i = 0; i < TOGETHER && row < columns->count; i++, row++) {
             cm_event_t *event = cm_batch_slot(&self->batch);
-            if (!event_at(&self->found, columns, row, cold, event, keys[i], &partial)) {
+            if (!event_at(&self->found, columns, row, cold, event, &rooms[i], &partial)) {
                 out->nameless++;
                 continue;
             }
@@ -225,6 +228,7 @@ static int decode(void *context, const cm_raw_record_t *record)
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         any[field] = UINT32_MAX; /* whether the strings exist is checked later */
     columns->first = block->first;
+    cm_wide_clear(&columns->wide);
     int rc = cm_block_decode(record->values[5].bytes, CM_READ_HOT, block->count, any, columns,
                              &decoding->why);
     if (rc == 0 && block->cold)
@@ -232,6 +236,9 @@ static int decode(void *context, const cm_raw_record_t *record)
                              &decoding->why);
     if (rc == 0 && block->keys)
         rc = cm_block_decode(record->values[7].bytes, CM_READ_KEYS, block->count, any, columns,
+                             &decoding->why);
+    if (rc == 0 && record->count > 8 && record->values[8].type == CM_RAW_BLOB)
+        rc = cm_block_decode(record->values[8].bytes, CM_READ_EXTRA, block->count, any, columns,
                              &decoding->why);
     for (uint32_t row = 0; rc == 0 && !block->keys && row < block->count; row++)
         columns->keys[row].kind = CM_KEY_DERIVED;

@@ -208,13 +208,14 @@ static int take_rows(const cm_spool_t *spool, cm_reader_t *reader, const cm_colu
 {
     assert(spool->position >= columns->first);
     uint32_t row = (uint32_t)(spool->position - columns->first);
-    char key[CM_UUID_TEXT];
+    cm_event_room_t room;
     int rc = 0;
 
     for (; rc == 0 && row < columns->count && batch->count < spool->chunk; row++) {
         cm_event_t *event = cm_batch_slot(batch);
-        rc = cm_store_event_at(reader, columns, row, event, key, err);
+        rc = cm_store_event_at(reader, columns, row, event, &room, err);
         event->row_key = cm_arena_copy(&batch->arena, event->row_key);
+        event->extra = cm_event_extra_keep(event->extra, &batch->arena);
         cm_batch_accept(batch);
     }
     return rc;
@@ -235,7 +236,7 @@ static int put_chunk(cm_spool_t *spool, cm_reader_t *reader, cm_err_t *err)
     assert(count > 0 && cm_block_end(&block[count - 1]) > spool->position);
     while (cm_block_end(block) <= spool->position)
         block++;
-    rc = cm_reader_read(reader, block, CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &columns, err);
+    rc = cm_reader_read(reader, block, CM_READ_ALL, &columns, err);
     if (rc == 0)
         rc = take_rows(spool, reader, &columns, &batch, err);
     if (rc == 0) {

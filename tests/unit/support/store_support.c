@@ -45,12 +45,11 @@ int test_dump(cm_reader_t *reader, cm_buf_t *out, cm_err_t *err)
 
     int rc = cm_reader_blocks(reader, &blocks, &count, err);
     for (size_t b = 0; rc == 0 && b < count; b++) {
-        rc = cm_reader_read(reader, &blocks[b], CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &columns,
-                            err);
+        rc = cm_reader_read(reader, &blocks[b], CM_READ_ALL, &columns, err);
         for (uint32_t row = 0; rc == 0 && row < columns.count; row++) {
-            char key[CM_UUID_TEXT];
+            cm_event_room_t room;
             cm_event_t event;
-            rc = cm_store_event_at(reader, &columns, row, &event, key, err);
+            rc = cm_store_event_at(reader, &columns, row, &event, &room, err);
             assert_true(columns.keys[row].kind == CM_KEY_DERIVED || !blocks[b].all_keys_derived);
             cm_buf_printf(out, "%lld:", (long long)columns.first + row);
             if (rc == 0)

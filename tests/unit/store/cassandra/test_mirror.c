@@ -90,16 +90,15 @@ static void check(cm_mirror_t *mirror, const model_t *model)
     assert_ok(cm_reader_blocks(reader, &blocks, &count, &err), err);
     for (size_t b = 0; b < count; b++) {
         assert_int_equal(events, blocks[b].first);
-        assert_ok(cm_reader_read(reader, &blocks[b], CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS,
-                                 &columns, &err),
-                  err);
+        assert_ok(cm_reader_read(reader, &blocks[b], CM_READ_ALL, &columns, &err), err);
         assert_int_equal(blocks[b].count, columns.count);
         assert_int_equal(events, columns.first);
         for (uint32_t i = 0; i < columns.count; i++) {
-            char key[CM_UUID_TEXT], derived[CM_UUID_TEXT];
+            cm_event_room_t room;
+            char derived[CM_UUID_TEXT];
             cm_event_t event;
             int at = 0;
-            assert_ok(cm_store_event_at(reader, &columns, i, &event, key, &err), err);
+            assert_ok(cm_store_event_at(reader, &columns, i, &event, &room, &err), err);
             cm_str_t row_key = cm_event_row_key(&event, derived);
             while (at < ROWS && !cm_str_equal(row_key, cm_str(model->rows[at].key)))
                 at++;

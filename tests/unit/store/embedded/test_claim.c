@@ -133,7 +133,7 @@ static void tables_grow(void **state)
 {
     static const char *const others[] = {
         "INSERT INTO block SELECT first + count, count, time_min, time_max, keys_derived, hot, "
-        "cold, keys FROM block",
+        "cold, keys, extra FROM block",
         "INSERT INTO dictionary SELECT field, first + count, count, texts FROM dictionary WHERE "
         "field = 6"};
     cm_err_t err;

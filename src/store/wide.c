@@ -1,0 +1,157 @@
+#include "store/wide.h"
+
+#include <stdlib.h>
+
+enum { LENGTH = 4, ENGAGED_WIDTH = 4 };
+
+/* Makes room for `count` events, whose values are not set. */
+static void reserve(cm_wide_t *wide, uint32_t count)
+{
+    if (count <= wide->cap)
+        return;
+    uint32_t cap = wide->cap ? wide->cap : 256;
+    while (cap < count)
+        cap *= 2;
+    for (int field = 0; field < CM_EXTRA_TEXTS; field++)
+        wide->ids[field] = cm_realloc(wide->ids[field], cap * sizeof *wide->ids[field]);
+    wide->engaged = cm_realloc(wide->engaged, cap * sizeof *wide->engaged);
+    wide->cap = cap;
+}
+
+/* Sets the values of events that have none. */
+static void set_absent(cm_wide_t *wide, uint32_t from, uint32_t to)
+{
+    const size_t size = (to - from) * sizeof(uint32_t);
+
+    for (int field = 0; field < CM_EXTRA_TEXTS; field++)
+        memset(wide->ids[field] + from, 0, size);
+    memset(wide->engaged + from, 0, size);
+}
+
+static void set_values(cm_wide_t *wide, uint32_t row, const cm_event_extra_t *extra)
+{
+    for (int field = 0; field < CM_EXTRA_TEXTS; field++) {
+        if (extra->text[field].len > 0)
+            wide->ids[field][row] =
+                1 + cm_dict_put_often(&wide->strings[field], extra->text[field]);
+    }
+    wide->engaged[row] = (uint32_t)(extra->engaged_ms + 1);
+}
+
+void cm_wide_add(cm_wide_t *wide, const cm_event_extra_t *const *extras, uint32_t count)
+{
+    const uint32_t row = wide->count;
+    bool some = false;
+
+    wide->count += count;
+    for (uint32_t i = 0; i < count; i++)
+        some |= extras[i] != NULL;
+    if (!wide->any && !some)
+        return;
+    reserve(wide, wide->count);
+    set_absent(wide, wide->any ? row : 0, wide->count);
+    wide->any = true;
+    for (uint32_t i = 0; some && i < count; i++) {
+        if (extras[i] != NULL)
+            set_values(wide, row + i, extras[i]);
+    }
+}
+
+bool cm_wide_at(const cm_wide_t *wide, uint32_t row, cm_event_extra_t *extra)
+{
+    bool found = false;
+
+    if (!wide->any)
+        return false;
+    for (int field = 0; field < CM_EXTRA_TEXTS; field++) {
+        const uint32_t id = wide->ids[field][row];
+        extra->text[field] =
+            id == 0 ? (cm_str_t){NULL, 0} : cm_dict_text(&wide->strings[field], id - 1);
+        found |= id != 0;
+    }
+    extra->engaged_ms = (int32_t)wide->engaged[row] - 1;
+    return found || extra->engaged_ms >= 0;
+}
+
+void cm_wide_encode(const cm_wide_t *wide, const cm_stream_writer_t *writer)
+{
+    for (int field = 0; field < CM_EXTRA_TEXTS; field++) {
+        const cm_dict_t *dict = &wide->strings[field];
+        cm_str_t *strings = cm_alloc((dict->count + 1) * sizeof *strings);
+        for (uint32_t id = 0; id < dict->count; id++)
+            strings[id] = cm_dict_text(dict, id);
+        cm_stream_add_ids(writer, wide->ids[field], wide->count);
+        cm_stream_add_strings(writer, strings, dict->count, LENGTH);
+        free(strings);
+    }
+    cm_stream_add_ids(writer, wide->engaged, wide->count);
+}
+
+static void take_string(void *context, cm_str_t string)
+{
+    cm_dict_append(context, string);
+}
+
+static uint32_t max_of(const uint32_t *values, uint32_t count)
+{
+    uint32_t max = 0;
+    for (uint32_t i = 0; i < count; i++)
+        max = values[i] > max ? values[i] : max;
+    return max;
+}
+
+static int decode_field(cm_wide_t *wide, int field, cm_stream_reader_t *reader)
+{
+    cm_stream_t stream = {0};
+
+    int rc = cm_stream_next_numbers(reader, wide->count, sizeof(uint32_t), &stream);
+    if (rc < 0)
+        return rc;
+    cm_stream_gather(&stream, wide->count, wide->ids[field]);
+    /* The strings are numbered in the order of their first events, so the greatest is the last. */
+    const uint32_t strings = max_of(wide->ids[field], wide->count);
+    if (strings > wide->count)
+        return cm_stream_corrupt(reader->err, "it has more texts than events");
+    return cm_stream_next_strings(reader, strings, LENGTH, take_string, &wide->strings[field]);
+}
+
+int cm_wide_decode(cm_wide_t *wide, uint32_t count, cm_stream_reader_t *reader)
+{
+    cm_stream_t stream = {0};
+    int rc = 0;
+
+    cm_wide_clear(wide);
+    reserve(wide, count);
+    wide->count = count;
+    for (int field = 0; rc == 0 && field < CM_EXTRA_TEXTS; field++)
+        rc = decode_field(wide, field, reader);
+    if (rc == 0)
+        rc = cm_stream_next_numbers(reader, count, ENGAGED_WIDTH, &stream);
+    if (rc < 0)
+        return rc;
+    cm_stream_gather(&stream, count, wide->engaged);
+    if (max_of(wide->engaged, count) > CM_ENGAGED_MAX + 1)
+        return cm_stream_corrupt(reader->err, "an engaged time is out of range");
+    wide->any = true;
+    return 0;
+}
+
+void cm_wide_clear(cm_wide_t *wide)
+{
+    if (wide->any || wide->count > 0) {
+        for (int field = 0; field < CM_EXTRA_TEXTS; field++)
+            cm_dict_clear(&wide->strings[field]);
+    }
+    wide->any = false;
+    wide->count = 0;
+}
+
+void cm_wide_free(cm_wide_t *wide)
+{
+    for (int field = 0; field < CM_EXTRA_TEXTS; field++) {
+        free(wide->ids[field]);
+        cm_dict_free(&wide->strings[field]);
+    }
+    free(wide->engaged);
+    *wide = (cm_wide_t){0};
+}
