@@ -51,6 +51,7 @@ cm_index_refresh_options_t cm_app_refresh_options(const cm_app_t *app, unsigned 
     return (cm_index_refresh_options_t){.windows = windows,
                                         .session_timeout = app->global.session_timeout,
                                         .memory = app->global.memory,
+                                        .daily = app->global.visitors == CM_VISITORS_DAILY,
                                         .clock = app->clock,
                                         .log = &app->log};
 }

@@ -1,5 +1,13 @@
-/* What the door does where an engine lacks an operation. */
+/* What the door does where an engine lacks an operation; comparing what it says. */
 #include "index/index.h"
+
+bool cm_freshness_equal(const cm_freshness_t *a, const cm_freshness_t *b)
+{
+    return a->present == b->present && a->accepted == b->accepted && a->processed == b->processed &&
+           a->events == b->events && a->cells == b->cells && a->updated_at == b->updated_at &&
+           a->dead == b->dead && a->session_timeout == b->session_timeout &&
+           a->daily_ids == b->daily_ids && a->daily_visitors == b->daily_visitors;
+}
 
 int cm_index_watermark(cm_index_t *index, int64_t *watermark, cm_err_t *err)
 {

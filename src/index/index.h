@@ -91,7 +91,11 @@ typedef struct cm_freshness {
     /* ms, with which the answers were computed; negative: from the events of another store than the
      * data directory's; 0: not known */
     int64_t session_timeout;
-    /* What unique_user_count counts in this window: visitors, once per UTC day each, or users. */
+    /* Ids of visitors live for one UTC day: the store has recorded it, or the configuration of the
+     * program that wrote or reads the answers says so. */
+    bool daily_ids;
+    /* Then: unique_user_count of this window counts a visitor once per UTC day, because the window
+     * has events of more than one, or that is not known. */
     bool daily_visitors;
 } cm_freshness_t;
 
@@ -175,6 +179,9 @@ static inline const char *cm_freshness_visitors(const cm_freshness_t *freshness)
 {
     return freshness->daily_visitors ? "daily" : "users";
 }
+
+/* Whether nothing has changed between the two. */
+bool cm_freshness_equal(const cm_freshness_t *a, const cm_freshness_t *b);
 
 /* ---- reading ---- */
 

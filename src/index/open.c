@@ -29,12 +29,9 @@ int cm_index_open_writer(const cm_index_settings_t *settings, cm_store_t *store,
 {
     const cm_elastic_settings_t elastic = elastic_settings(settings);
 
-    int rc = settings->engine == CM_INDEX_ELASTICSEARCH
-                 ? cm_index_elasticsearch_open_writer(&elastic, index, err)
-                 : cm_index_embedded_open_writer(store, index, err);
-    if (rc == 0)
-        (*index)->daily = settings->daily;
-    return rc;
+    return settings->engine == CM_INDEX_ELASTICSEARCH
+               ? cm_index_elasticsearch_open_writer(&elastic, index, err)
+               : cm_index_embedded_open_writer(store, index, err);
 }
 
 bool cm_index_in_data_dir(const cm_index_settings_t *settings)

@@ -15,7 +15,7 @@ typedef struct cm_index_settings {
     const char *data_dir;                /* of the embedded index */
     cm_elastic_settings_t elasticsearch; /* unused by the embedded index */
     const atomic_bool *stop; /* ends every wait for a server; NULL: that of `elasticsearch` */
-    bool daily;              /* user ids live for one UTC day */
+    bool daily; /* ids of visitors live for one UTC day, says the configuration; for reading */
 } cm_index_settings_t;
 
 /* Opens the index for reading, beside another thread or process that writes it. CM_EINPUT when
@@ -24,7 +24,8 @@ int cm_index_open(const cm_index_settings_t *settings, cm_index_t **index, cm_er
 
 /* Opens the index for writing and probing. It need not exist, and no server is asked yet. The
  * embedded index is written through the connection of `store`, which is open for writing; it may
- * be NULL for any other. CM_EUSAGE. */
+ * be NULL for any other. Its freshness says what is written, not what the configuration says of
+ * visitors: a mirror sends what differs. CM_EUSAGE. */
 int cm_index_open_writer(const cm_index_settings_t *settings, cm_store_t *store, cm_index_t **index,
                          cm_err_t *err);
 

@@ -77,14 +77,6 @@ static bool same_params(const cm_params_t *a, const cm_params_t *b)
            same_text(x->url, y->url) && same_text(x->country, y->country);
 }
 
-static bool same_freshness(const cm_freshness_t *a, const cm_freshness_t *b)
-{
-    return a->present == b->present && a->accepted == b->accepted && a->processed == b->processed &&
-           a->events == b->events && a->cells == b->cells && a->updated_at == b->updated_at &&
-           a->dead == b->dead && a->session_timeout == b->session_timeout &&
-           a->daily_visitors == b->daily_visitors;
-}
-
 /* Called by SQLite during a query. */
 static bool gives_up(void *context)
 {
@@ -165,7 +157,7 @@ static bool recall(job_t *job)
         const job_t *kept = queue->kept[i];
         found = kept != NULL && kept->answered_ns > oldest &&
                 same_params(&kept->params, &job->params) &&
-                same_freshness(&kept->freshness, &job->freshness);
+                cm_freshness_equal(&kept->freshness, &job->freshness);
         if (found)
             cm_buf_add(&job->body, kept->body.data, kept->body.len);
     }

@@ -61,8 +61,9 @@ int cm_store_open_verified(const cm_store_settings_t *settings, cm_store_t **eve
 int cm_store_open_directory(const char *data_dir, const cm_clock_t *clock, cm_store_t **store,
                             cm_err_t *err);
 
-/* Opens it for reading, beside a writer or without one: for readers and dead letters, not for
- * anything else. CM_EINPUT when there is no store yet. */
+/* Opens it for reading, beside a writer or without one: for readers, dead letters and what is
+ * recorded of ids of visitors (cm_store_daily()), not for anything else. CM_EINPUT when there is no
+ * store yet. */
 int cm_store_open_directory_read(const char *data_dir, cm_store_t **store, cm_err_t *err);
 
 /* Opens it for writing as cm_store_open_directory() does, or where another process has it and

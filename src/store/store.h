@@ -13,6 +13,7 @@
 #ifndef CM_STORE_STORE_H
 #define CM_STORE_STORE_H
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "event/batch.h"
 #include "sink/sink.h"
@@ -138,6 +139,7 @@ typedef struct cm_store_directory_ops {
     int (*older_keys_told)(cm_store_t *store, bool *told, cm_err_t *err);
     int (*tell_older_keys)(cm_store_t *store, cm_err_t *err);
     int (*set_daily)(cm_store_t *store, cm_err_t *err);
+    int (*daily)(cm_store_t *store, bool *daily, cm_err_t *err);
     void (*share)(cm_store_t *store, bool answers, const cm_log_t *log);
     int64_t (*size)(const cm_store_t *store);
     int (*each_letter)(cm_store_t *store, int64_t id, int64_t limit, cm_store_letter_fn take,
@@ -201,6 +203,20 @@ static inline int cm_reader_blocks(cm_reader_t *reader, const cm_block_ref_t **b
                                    size_t *count, cm_err_t *err)
 {
     return reader->ops->blocks(reader, blocks, count, err);
+}
+
+/* Whether the events are of more than one UTC day. */
+static inline int cm_reader_several_days(cm_reader_t *reader, bool *several, cm_err_t *err)
+{
+    const cm_block_ref_t *blocks;
+    size_t count;
+
+    *several = false;
+    int rc = cm_reader_blocks(reader, &blocks, &count, err);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        *several |= blocks[i].time_max / CM_DAY_MS > blocks[0].time_min / CM_DAY_MS ||
+                    blocks[i].time_min / CM_DAY_MS < blocks[0].time_max / CM_DAY_MS;
+    return rc;
 }
 
 static inline int cm_reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts,
@@ -331,6 +347,12 @@ static inline int cm_store_tell_older_keys(cm_store_t *store, cm_err_t *err)
 static inline int cm_store_set_daily(cm_store_t *store, cm_err_t *err)
 {
     return store->ops->directory->set_daily(store, err);
+}
+
+/* Whether that is recorded. */
+static inline int cm_store_daily(cm_store_t *store, bool *daily, cm_err_t *err)
+{
+    return store->ops->directory->daily(store, daily, err);
 }
 
 /* From now on other processes of this user may write through this one: what they have sent is put

@@ -99,13 +99,6 @@ static int remove_row(void *context, const cm_answer_t *answer)
 
 /* ---- freshness ---- */
 
-static bool same_freshness(const cm_freshness_t *a, const cm_freshness_t *b)
-{
-    return a->present == b->present && a->accepted == b->accepted && a->processed == b->processed &&
-           a->events == b->events && a->cells == b->cells && a->updated_at == b->updated_at &&
-           a->dead == b->dead && a->session_timeout == b->session_timeout;
-}
-
 static int read_freshness(cm_index_t *index, cm_freshness_t fresh[CM_WINDOW_COUNT], cm_err_t *err)
 {
     int rc = 0;
@@ -133,7 +126,7 @@ static int send_freshness(push_t *push, const cm_freshness_t fresh[CM_WINDOW_COU
 
     for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
         if (!fresh[w].present ||
-            (push->self->fresh_known && same_freshness(&fresh[w], &push->self->fresh[w])))
+            (push->self->fresh_known && cm_freshness_equal(&fresh[w], &push->self->fresh[w])))
             continue;
         snprintf(id, sizeof id, "freshness:%s", cm_index_window_names[w]);
         cm_buf_clear(&push->document);

@@ -101,6 +101,8 @@ void cm_document_add_freshness(cm_buf_t *buf, cm_window_t window, const cm_fresh
     cm_index_json_number(buf, "updated_at", freshness->updated_at);
     if (freshness->session_timeout != 0)
         cm_index_json_number(buf, "session_timeout", freshness->session_timeout);
+    if (freshness->daily_ids)
+        cm_index_json_text(buf, "visitors", cm_str(cm_freshness_visitors(freshness)));
     cm_buf_add_char(buf, '}');
 }
 

@@ -206,6 +206,7 @@ extern "C" int cm_document_read_freshness(cm_str_t json, cm_freshness_t *f, cm_e
 {
     dom::parser parser;
     dom::object root, source;
+    cm_str_t visitors;
     bool found = false;
 
     *f = cm_freshness_t{};
@@ -220,7 +221,10 @@ extern "C" int cm_document_read_freshness(cm_str_t json, cm_freshness_t *f, cm_e
         number_of(source, "duplicates", &f->duplicates) && number_of(source, "cells", &f->cells) &&
         number_of(source, "dead", &f->dead) && number_of(source, "updated_at", &f->updated_at)) {
         f->present = true;
-        number_of(source, "session_timeout", &f->session_timeout); // not every writer gives it
+        // What follows is not given by every writer.
+        number_of(source, "session_timeout", &f->session_timeout);
+        f->daily_ids = text_of(source, "visitors", &visitors);
+        f->daily_visitors = f->daily_ids && cm_str_equal(visitors, CM_STR("daily"));
         return 0;
     }
     *f = cm_freshness_t{};

@@ -398,6 +398,9 @@ int cm_index_elasticsearch_freshness(cm_index_t *index, cm_window_t window, cm_f
         rc = cm_document_read_freshness(request.reply.body, out, err);
     if (rc == CM_EIO && index->unchecked) /* of another program: it is ignored */
         rc = 0;
-    out->daily_visitors = index->daily && window == CM_WINDOW_ALL;
+    if (index->daily && !out->daily_ids) { /* the writer did not know it, so not the days either */
+        out->daily_ids = true;
+        out->daily_visitors = window == CM_WINDOW_ALL;
+    }
     return rc;
 }

@@ -247,6 +247,8 @@ int cm_index_embedded_apply(const cm_database_t *database, cm_reader_t *reader,
                 cm_index_embedded_note_copies(database, (cm_window_t)window,
                                               result->differ || (!replace && options->differ), err);
     }
+    if (rc == 0 && foreign && cm_window_in(options->windows, CM_WINDOW_ALL))
+        rc = cm_index_embedded_note_visitors(database, options->daily, options->several, err);
     if (rc == 0)
         rc = cm_database_exec(database, "COMMIT", "writing answers", err);
     if (rc < 0)

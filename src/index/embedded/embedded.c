@@ -205,19 +205,23 @@ static int read_covered_checked(const cm_database_t *database, cm_window_t windo
     return rc;
 }
 
-/* A day or an hour counts true visitors. How many days the events of another store span is not
- * known here. */
+/* A day or an hour counts true visitors. The days of another store's events are only known from
+ * what was noted, if it was. */
 static int read_daily(const embedded_index_t *self, cm_window_t window, cm_freshness_t *out,
                       cm_err_t *err)
 {
-    if (window != CM_WINDOW_ALL)
-        return 0;
-    if (out->session_timeout < 0) {
-        out->daily_visitors = self->index.daily;
-        return 0;
-    }
-    return cm_store_embedded_counts_days(self->database, self->index.daily, &out->daily_visitors,
-                                         err);
+    const bool own = out->session_timeout >= 0;
+    bool noted, recorded = false, several;
+
+    int rc = cm_index_embedded_visitors(self->database, &noted, &several, err);
+    if (rc == 0 && own)
+        rc = cm_store_embedded_daily(self->database, &recorded, err);
+    if (rc == 0 && own)
+        rc = cm_store_embedded_several_days(self->database, &several, err);
+    out->daily_ids = noted || recorded || self->index.daily;
+    out->daily_visitors =
+        window == CM_WINDOW_ALL && out->daily_ids && (several || (!own && !noted));
+    return rc;
 }
 
 static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,

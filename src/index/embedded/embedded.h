@@ -57,6 +57,15 @@ int cm_index_embedded_copies(const cm_database_t *database, cm_window_t window,
 int cm_index_embedded_note_copies(const cm_database_t *database, cm_window_t window, bool differ,
                                   cm_err_t *err);
 
+/* What the configuration of the program that computed the answers says of visitors: `*daily`, their
+ * ids live for one UTC day; `*several`, the events are of more than one day. */
+int cm_index_embedded_visitors(const cm_database_t *database, bool *daily, bool *several,
+                               cm_err_t *err);
+
+/* Notes it, where it has changed. */
+int cm_index_embedded_note_visitors(const cm_database_t *database, bool daily, bool several,
+                                    cm_err_t *err);
+
 /* What the answers of a window cover; all zero when it was never processed. Unchecked. */
 int cm_index_embedded_coverage(const cm_database_t *database, cm_window_t window,
                                cm_index_coverage_t *covered, cm_err_t *err);
@@ -67,6 +76,7 @@ typedef struct cm_index_embedded_apply_options {
     int64_t session_timeout; /* ms; negative: of the events of another store */
     bool differ;             /* of changes: copies did before them (CM_COPIES_DIFFER) */
     int64_t now;             /* ms; for updated_at, which is later where it would not grow */
+    bool daily, several;     /* of another store: for cm_index_embedded_note_visitors() */
     const atomic_bool *stop; /* may be NULL */
     bool *emptied;           /* set where nothing is left of the earlier answers; may be NULL */
 } cm_index_embedded_apply_t;

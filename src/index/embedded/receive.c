@@ -79,6 +79,8 @@ static int write_window(const cm_database_t *database, receiving_t *self,
                                      .session_timeout = timeout > 0   ? -timeout
                                                         : timeout < 0 ? timeout
                                                                       : -1,
+                                     .daily = fresh->daily_ids,
+                                     .several = fresh->daily_visitors,
                                      .now = fresh->updated_at},
         &changed, err);
 }

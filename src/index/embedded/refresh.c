@@ -70,6 +70,17 @@ static int64_t since_of(const cm_index_coverage_t *covered, cm_index_copies_t co
     return covered->end_ordinal == accepted ? -1 : covered->end_ordinal;
 }
 
+/* Also where no answer has changed: the configuration may have. */
+static int note_visitors(cm_store_t *store, const cm_index_refresh_options_t *options,
+                         cm_err_t *err)
+{
+    const cm_database_t *database = cm_store_embedded_database(store);
+    bool several = false;
+
+    int rc = options->daily ? cm_store_embedded_several_days(database, &several, err) : 0;
+    return rc < 0 ? rc : cm_index_embedded_note_visitors(database, options->daily, several, err);
+}
+
 static int account(cm_store_t *store, const cm_index_refresh_options_t *options,
                    cm_index_refreshed_t *out, cm_err_t *err)
 {
@@ -252,6 +263,8 @@ int cm_index_refresh_end(cm_index_refreshing_t *self, cm_index_refreshed_t *out,
         /* New events that are copies count as a change, too. */
         out->changed |= differs || !part->replace;
     }
+    if (rc == 0 && cm_window_in(options->windows, CM_WINDOW_ALL))
+        rc = note_visitors(self->store, options, err);
     return rc < 0 ? rc : account(self->store, options, out, err);
 }
 
@@ -301,6 +314,7 @@ int cm_index_refresh_from(cm_store_t *other, cm_store_t *store,
                                     .progress_context = options->progress_context};
     cm_mill_result_t result;
     cm_reader_t *names = NULL;
+    bool several = false;
 
     *out = (cm_index_refreshed_t){0};
     int rc = prepare(database, options, err);
@@ -310,9 +324,13 @@ int cm_index_refresh_from(cm_store_t *other, cm_store_t *store,
     if (rc == 0)
         rc = cm_store_reader(other, &names, err);
     if (rc == 0)
+        rc = cm_reader_several_days(names, &several, err);
+    if (rc == 0)
         rc = apply(database, names, &result,
                    &(cm_index_embedded_apply_t){.windows = options->windows,
                                                 .session_timeout = -options->session_timeout,
+                                                .daily = options->daily,
+                                                .several = several,
                                                 .now = cm_clock_now_ms(options->clock),
                                                 .stop = options->stop},
                    options->rebuild, &out->changed, err);

@@ -17,6 +17,7 @@ typedef struct cm_index_refresh_options {
     int64_t memory;          /* bytes, see mill.h */
     int threads;             /* 0: one per processor */
     bool rebuild;            /* forget what is there and compute everything */
+    bool daily;              /* the configuration says that ids of visitors live for one UTC day */
     int64_t most; /* new events that are added at a time, so that writing is short; 0: no limit */
     const cm_clock_t *clock;
     const cm_log_t *log;     /* gets debug entries (CM_DEBUG_INDEX, CM_DEBUG_MILL); may be NULL */

@@ -210,6 +210,29 @@ int cm_index_embedded_note_copies(const cm_database_t *database, cm_window_t win
                                       : cm_setting_set(database, name, copies_names[copies], err);
 }
 
+int cm_index_embedded_visitors(const cm_database_t *database, bool *daily, bool *several,
+                               cm_err_t *err)
+{
+    char value[CM_SETTING_TEXT];
+
+    int rc = cm_setting_get(database, CM_SETTING_ANSWERS_VISITORS, value, err);
+    *several = strcmp(value, "daily") == 0;
+    *daily = *several || strcmp(value, "users") == 0;
+    return rc;
+}
+
+int cm_index_embedded_note_visitors(const cm_database_t *database, bool daily, bool several,
+                                    cm_err_t *err)
+{
+    const char *value = !daily ? "" : several ? "daily" : "users";
+    char before[CM_SETTING_TEXT];
+
+    int rc = cm_setting_get(database, CM_SETTING_ANSWERS_VISITORS, before, err);
+    return rc < 0 || strcmp(before, value) == 0
+               ? rc
+               : cm_setting_set(database, CM_SETTING_ANSWERS_VISITORS, value, err);
+}
+
 int cm_index_embedded_coverage(const cm_database_t *database, cm_window_t window,
                                cm_index_coverage_t *covered, cm_err_t *err)
 {

@@ -60,42 +60,44 @@ int cm_store_embedded_secret_of(const char *data_dir, uint8_t secret[CM_KEY], cm
     return rc;
 }
 
-/* The key is made when it is first needed, so that a data directory without such ids does not
- * change. */
+/* ---- ids of visitors that live for one day ---- */
+
 static int set_daily(cm_store_t *store, cm_err_t *err)
 {
     cm_store_embedded_t *self = (cm_store_embedded_t *)store;
 
     int rc = cm_store_embedded_begin(self, err);
     if (rc == 0)
-        rc = cm_database_exec(&self->database,
-                              "CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value "
-                              "NOT NULL) WITHOUT ROWID; "
-                              "INSERT OR REPLACE INTO setting VALUES ('visitors', 'daily')",
-                              "recording that visitors are daily", err);
+        rc = cm_setting_set(&self->database, CM_SETTING_VISITORS, "daily", err);
     return rc < 0 ? cm_store_embedded_give_up(self, rc, err) : 0;
 }
 
-int cm_store_embedded_counts_days(const cm_database_t *database, bool declared, bool *counts_days,
-                                  cm_err_t *err)
+int cm_store_embedded_daily(const cm_database_t *database, bool *daily, cm_err_t *err)
 {
-    bool recorded = false;
-    int64_t daily = declared, days = 0;
+    char value[CM_SETTING_TEXT];
 
-    *counts_days = false;
-    int rc = declared ? 0 : cm_database_has(database, "setting", &recorded, err);
-    if (rc == 0 && recorded)
-        rc =
-            cm_database_int(database, "SELECT value = 'daily' FROM setting WHERE name = 'visitors'",
-                            0, &daily, err);
-    if (rc == 0 && daily != 0)
-        rc = cm_database_int(database,
-                             "SELECT max(time_max) / 86400000 > min(time_min) / 86400000 "
-                             "FROM block",
-                             0, &days, err);
-    *counts_days = days != 0;
+    int rc = cm_setting_get(database, CM_SETTING_VISITORS, value, err);
+    *daily = strcmp(value, "daily") == 0;
     return rc;
 }
+
+static int get_daily(cm_store_t *store, bool *daily, cm_err_t *err)
+{
+    return cm_store_embedded_daily(cm_store_embedded_database(store), daily, err);
+}
+
+int cm_store_embedded_several_days(const cm_database_t *database, bool *several, cm_err_t *err)
+{
+    int64_t value = 0;
+
+    int rc = cm_database_int(
+        database, "SELECT max(time_max) / 86400000 > min(time_min) / 86400000 FROM block", 0,
+        &value, err);
+    *several = value != 0;
+    return rc;
+}
+
+/* ---- row keys of access logs ---- */
 
 /* Reads whether the directory has recorded how row keys are made, or has a key of its visitors
  * instead. */
@@ -224,6 +226,7 @@ const cm_store_directory_ops_t cm_store_embedded_directory = {.position = get_po
                                                               .older_keys_told = older_keys_told,
                                                               .tell_older_keys = tell_older_keys,
                                                               .set_daily = set_daily,
+                                                              .daily = get_daily,
                                                               .share = share,
                                                               .size = get_size,
                                                               .each_letter = each_letter,
@@ -251,6 +254,11 @@ static int read_letters(cm_store_t *store, int64_t id, int64_t limit, cm_store_l
                                          context, err);
 }
 
+static int read_daily(cm_store_t *store, bool *daily, cm_err_t *err)
+{
+    return cm_store_embedded_daily(&((read_store_t *)store)->database, daily, err);
+}
+
 static void read_close(cm_sink_t *sink)
 {
     read_store_t *self = (read_store_t *)sink;
@@ -263,7 +271,8 @@ static void read_close(cm_sink_t *sink)
 int cm_store_embedded_open_read(const char *data_dir, cm_store_t **store, cm_err_t *err)
 {
     static const cm_sink_ops_t sink_ops = {.close = read_close};
-    static const cm_store_directory_ops_t directory = {.each_letter = read_letters};
+    static const cm_store_directory_ops_t directory = {.daily = read_daily,
+                                                       .each_letter = read_letters};
     static const cm_store_ops_t store_ops = {.reader = read_reader, .directory = &directory};
     cm_database_t database;
 

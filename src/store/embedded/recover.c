@@ -106,7 +106,8 @@ static int save_position(recovering_t *self, const cm_raw_record_t *record)
 
 static int save_setting(recovering_t *self, cm_str_t name, cm_str_t value)
 {
-    static const char *const names[] = {CM_SETTING_LOG_KEYS, CM_SETTING_LOG_KEYS_SAID, "visitors"};
+    static const char *const names[] = {CM_SETTING_LOG_KEYS, CM_SETTING_LOG_KEYS_SAID,
+                                        CM_SETTING_VISITORS};
     char text[CM_SETTING_TEXT];
     int rc = 0;
 

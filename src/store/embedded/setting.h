@@ -12,6 +12,12 @@ enum { CM_SETTING_TEXT = 32 };
 /* "1": the user was told that this directory keeps the older way. */
 #define CM_SETTING_LOG_KEYS_SAID "log_row_key_said"
 
+/* "daily": there are user ids that are valid for one UTC day (cm_store_set_daily()). */
+#define CM_SETTING_VISITORS "visitors"
+/* The same of the answers, as far as the configuration says it: "daily", or "users" where all
+ * events are of one UTC day (index/embedded/embedded.h). */
+#define CM_SETTING_ANSWERS_VISITORS "answers_visitors"
+
 /* Not empty: a writer has crashed, and the answers were not checked since then. */
 #define CM_SETTING_CRASHED "crashed"
 

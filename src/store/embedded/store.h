@@ -38,11 +38,11 @@ int cm_store_embedded_secret_of(const char *data_dir, uint8_t secret[CM_STORE_SE
                                 cm_err_t *err);
 int cm_store_embedded_older_keys_of(const char *data_dir, bool *older, cm_err_t *err);
 
-/* Whether it is recorded that user ids are valid for one UTC day (cm_store_set_daily()), and the
- * events are of more than one UTC day: then a count of distinct users over all time counts each
- * visitor once a day. `declared`: the first part is known. */
-int cm_store_embedded_counts_days(const cm_database_t *database, bool declared, bool *counts_days,
-                                  cm_err_t *err);
+/* As cm_store_daily(). */
+int cm_store_embedded_daily(const cm_database_t *database, bool *daily, cm_err_t *err);
+
+/* Whether the events are of more than one UTC day. */
+int cm_store_embedded_several_days(const cm_database_t *database, bool *several, cm_err_t *err);
 
 /* Rolls back everything since the last commit. */
 int cm_store_embedded_rollback(cm_store_t *store, cm_err_t *err);

@@ -101,7 +101,7 @@ static void test_json(void **state)
 
 static void test_freshness(void **state)
 {
-    const cm_freshness_t freshness = {true, 10, 9, 8, 1, 5, 1700006400123, 2, 1800000, false};
+    cm_freshness_t freshness = {true, 10, 9, 8, 1, 5, 1700006400123, 2, 1800000, false, false};
     cm_buf_t json = CM_BUF_INIT;
     cm_freshness_t again;
     cm_err_t err;
@@ -125,6 +125,7 @@ static void test_freshness(void **state)
     assert_int_equal(again.dead, 2);
     assert_int_equal(again.updated_at, 1700006400123);
     assert_int_equal(again.session_timeout, 1800000);
+    assert_true(cm_freshness_equal(&again, &freshness));
     assert_ok(cm_document_read_freshness(CM_STR("{\"found\":false}"), &again, &err), err);
     assert_false(again.present);
     assert_int_equal(
@@ -132,6 +133,31 @@ static void test_freshness(void **state)
         CM_EIO);
     assert_int_equal(cm_document_read_freshness(CM_STR("{}"), &again, &err), CM_EIO);
     assert_int_equal(cm_document_read_freshness(CM_STR(""), &again, &err), CM_EIO);
+    cm_buf_free(&json);
+}
+
+/* What users are called is said only where their ids live for one day. */
+static void test_visitors(void **state)
+{
+    cm_freshness_t freshness = {.present = true, .daily_ids = true};
+    cm_buf_t json = CM_BUF_INIT;
+    cm_freshness_t again;
+    cm_err_t err;
+    (void)state;
+
+    for (int daily = 0; daily < 2; daily++) {
+        freshness.daily_visitors = daily == 1;
+        cm_buf_clear(&json);
+        cm_buf_add_text(&json, "{\"found\":true,\"_source\":");
+        const size_t from = json.len;
+        cm_document_add_freshness(&json, CM_WINDOW_ALL, &freshness);
+        assert_string_equal(strstr(json.data + from, ",\"updated_at\""),
+                            daily ? ",\"updated_at\":0,\"visitors\":\"daily\"}"
+                                  : ",\"updated_at\":0,\"visitors\":\"users\"}");
+        cm_buf_add_char(&json, '}');
+        assert_ok(cm_document_read_freshness((cm_str_t){json.data, json.len}, &again, &err), err);
+        assert_true(cm_freshness_equal(&again, &freshness));
+    }
     cm_buf_free(&json);
 }
 
@@ -364,11 +390,11 @@ static void test_indices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ids),       cmocka_unit_test(test_json),
-        cmocka_unit_test(test_freshness), cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_foreign),   cmocka_unit_test(test_lenient),
-        cmocka_unit_test(test_stop),      cmocka_unit_test(test_no_hits),
-        cmocka_unit_test(test_indices),
+        cmocka_unit_test(test_ids),        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_freshness),  cmocka_unit_test(test_visitors),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_lenient),    cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_no_hits),    cmocka_unit_test(test_indices),
     };
     return cmocka_run_group_tests_name("index_document", tests, NULL, NULL);
 }
