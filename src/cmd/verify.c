@@ -130,6 +130,7 @@ static int prepare(verification_t *self)
 
     self->verify.settings =
         (cm_index_verify_events_settings_t){.session_timeout = app->global.session_timeout,
+                                            .daily = app->global.visitors == CM_VISITORS_DAILY,
                                             .memory = app->global.memory,
                                             .stop = app->stop,
                                             .log = &app->log,
@@ -152,6 +153,7 @@ static int prepare(verification_t *self)
 /* Prints what was left out, and a possible cause of differences. */
 static int note_events(verification_t *self)
 {
+    static const char *const words[] = {"users", "daily visitors"};
     cm_app_t *app = self->app;
     bool changed = false;
     int rc = 0;
@@ -161,6 +163,10 @@ static int note_events(verification_t *self)
                 "%lld events are newer than these answers and were left out: run `clickmill "
                 "process`\n",
                 (long long)self->verify.newer);
+    if (self->verify.done.miscalled)
+        fprintf(app->messages,
+                "the index calls the users of all time %s, but by the events they are %s\n",
+                words[!self->verify.done.daily], words[self->verify.done.daily]);
     if (!self->held)
         rc = cm_index_verify_events_changed(&self->verify, &changed, &app->err);
     if (changed)
@@ -219,7 +225,9 @@ const cm_command_t cm_cmd_verify = {
         "arrived after the answers were computed are not compared, but counted.\n"
         "Averages are compared to the last bit where the index stores them (Elasticsearch). A "
         "document there that another program wrote and that is not an answer is shown by its id, "
-        "and the comparison continues.\n"
+        "and the comparison continues. Where ids of visitors live for one UTC day, it also "
+        "compares "
+        "whether the users of all time are called daily visitors.\n"
         "With --json it prints one object for each row that differs, with the fields that "
         "differ, and then the account of the run.",
     .options = options,

@@ -116,3 +116,16 @@ void cm_verify_add_row(cm_buf_t *out, const cm_index_discrepancy_t *d)
     add_side(out, d, false);
     cm_buf_add_text(out, "}\n");
 }
+
+void cm_verify_add_counts(cm_buf_t *out, const cm_index_verified_t *done, int64_t newer)
+{
+    cm_buf_printf(out,
+                  "\"cells\":%lld,\"totals\":%lld,\"differ\":%lld,\"missing\":%lld,"
+                  "\"unexpected\":%lld,\"foreign\":%lld,\"newer\":%lld,",
+                  (long long)done->cells, (long long)done->totals, (long long)done->differ,
+                  (long long)done->missing, (long long)done->unexpected, (long long)done->foreign,
+                  (long long)newer);
+    if (done->miscalled)
+        cm_buf_printf(out, "\"visitors\":{\"index\":\"%s\",\"events\":\"%s\"},",
+                      done->daily ? "users" : "daily", done->daily ? "daily" : "users");
+}

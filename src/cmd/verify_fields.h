@@ -1,4 +1,5 @@
-/* The fields of a row that verify compares, and a difference as JSON. For any thread. */
+/* The fields of a row that verify compares, and a difference and the account as JSON. For any
+ * thread. */
 #ifndef CM_CMD_VERIFY_FIELDS_H
 #define CM_CMD_VERIFY_FIELDS_H
 
@@ -27,5 +28,8 @@ void cm_verify_add_average(cm_buf_t *out, cm_stored_average_t average, const cha
 /* A difference as one line of JSON: of a document that is no row, and of a row. */
 void cm_verify_add_document(cm_buf_t *out, const cm_index_discrepancy_t *d);
 void cm_verify_add_row(cm_buf_t *out, const cm_index_discrepancy_t *d);
+
+/* The counts, and what users are called where this is wrong, as members of a JSON object. */
+void cm_verify_add_counts(cm_buf_t *out, const cm_index_verified_t *done, int64_t newer);
 
 #endif

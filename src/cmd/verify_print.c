@@ -218,12 +218,8 @@ int cm_verify_print_account(cm_app_t *app, const cm_index_verified_t *done, int6
     bool first = true;
 
     if (app->global.json) {
-        cm_buf_printf(&line,
-                      "{\"cells\":%lld,\"totals\":%lld,\"differ\":%lld,\"missing\":%lld,"
-                      "\"unexpected\":%lld,\"foreign\":%lld,\"newer\":%lld,",
-                      (long long)done->cells, (long long)done->totals, (long long)done->differ,
-                      (long long)done->missing, (long long)done->unexpected,
-                      (long long)done->foreign, (long long)newer);
+        cm_buf_add_char(&line, '{');
+        cm_verify_add_counts(&line, done, newer);
         if (foreign_rows >= 0)
             cm_buf_printf(&line, "\"strange_rows\":%lld,", (long long)foreign_rows);
         cm_buf_printf(&line, "\"seconds\":%.6f}\n", seconds);
@@ -244,6 +240,7 @@ int cm_verify_print_account(cm_app_t *app, const cm_index_verified_t *done, int6
     add_part(&line, done->foreign,
              done->foreign == 1 ? " document of another program" : " documents of another program",
              &first);
+    add_part(&line, done->miscalled, " with the wrong word for the users of all time", &first);
     fprintf(app->messages, "%s\n", line.data);
     cm_buf_free(&line);
     return 0;

@@ -51,16 +51,19 @@ static int computed_query(cm_index_t *index, const cm_index_query_t *query, cm_a
 static int computed_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,
                               cm_err_t *err)
 {
-    const cm_mill_result_t *result = ((const computed_index_t *)index)->result;
+    const computed_index_t *self = (const computed_index_t *)index;
+    const cm_mill_result_t *result = self->result;
+    bool several = false;
 
-    (void)window;
-    (void)err;
+    int rc = index->daily ? cm_reader_several_days(self->strings, &several, err) : 0;
     *out = (cm_freshness_t){.present = true,
                             .accepted = result->end_ordinal,
                             .processed = result->end_ordinal,
                             .events = result->events,
-                            .duplicates = result->end_ordinal - result->events};
-    return 0;
+                            .duplicates = result->end_ordinal - result->events,
+                            .daily_ids = index->daily,
+                            .daily_visitors = several && window == CM_WINDOW_ALL};
+    return rc;
 }
 
 static void computed_close(cm_index_t *index)
@@ -68,13 +71,14 @@ static void computed_close(cm_index_t *index)
     free(index);
 }
 
-cm_index_t *cm_index_computed_new(const cm_mill_result_t *result, cm_reader_t *strings)
+cm_index_t *cm_index_computed_new(const cm_mill_result_t *result, cm_reader_t *strings, bool daily)
 {
     static const cm_index_ops_t ops = {
         .query = computed_query, .freshness = computed_freshness, .close = computed_close};
     computed_index_t *self = cm_alloc_zero(1, sizeof *self);
 
     self->index.ops = &ops;
+    self->index.daily = daily;
     self->result = result;
     self->strings = strings;
     return &self->index;

@@ -8,8 +8,8 @@
 #include "mill/mill.h"
 
 /* An index of the result, which was computed of all events; `strings` has its urls and countries.
- * Borrows both. It answers queries for all rows of a window and a dimension, and no others:
- * CM_EINTERNAL. The caller closes it. */
-cm_index_t *cm_index_computed_new(const cm_mill_result_t *result, cm_reader_t *strings);
+ * Borrows both. `daily`: ids of visitors live for one UTC day. It answers queries for all rows of a
+ * window and a dimension, and no others: CM_EINTERNAL. The caller closes it. */
+cm_index_t *cm_index_computed_new(const cm_mill_result_t *result, cm_reader_t *strings, bool daily);
 
 #endif

@@ -149,6 +149,21 @@ static int verify_part(verifying_t *self, cm_err_t *err)
     return rc;
 }
 
+/* An index without a freshness says nothing. */
+static int verify_visitors(verifying_t *self, cm_err_t *err)
+{
+    cm_freshness_t expected, actual;
+
+    int rc = cm_index_freshness(self->options->expected, CM_WINDOW_ALL, &expected, err);
+    if (rc < 0 || !expected.daily_ids)
+        return rc;
+    rc = cm_index_freshness(self->options->actual, CM_WINDOW_ALL, &actual, err);
+    self->out->miscalled =
+        rc == 0 && actual.present && actual.daily_visitors != expected.daily_visitors;
+    self->out->daily = expected.daily_visitors;
+    return rc;
+}
+
 int cm_index_verify(const cm_index_verify_options_t *options, cm_index_verified_t *verified,
                     cm_err_t *err)
 {
@@ -162,5 +177,7 @@ int cm_index_verify(const cm_index_verify_options_t *options, cm_index_verified_
             rc = verify_part(&self, err);
         }
     }
+    if (rc == 0 && cm_window_in(options->windows, CM_WINDOW_ALL))
+        rc = verify_visitors(&self, err);
     return rc;
 }

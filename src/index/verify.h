@@ -33,17 +33,21 @@ typedef struct cm_index_verified {
     int64_t cells, totals;               /* the contract's; per url, country and site */
     int64_t differ, missing, unexpected; /* differ: with other measures */
     int64_t foreign;                     /* documents that are no rows */
+    bool miscalled; /* the index is wrong about whether the users of all time are daily visitors: */
+    bool daily;     /* by the events they are */
 } cm_index_verified_t;
 
 /* All that is not as it should be. */
 static inline int64_t cm_index_verified_wrong(const cm_index_verified_t *verified)
 {
-    return verified->differ + verified->missing + verified->unexpected + verified->foreign;
+    return verified->differ + verified->missing + verified->unexpected + verified->foreign +
+           verified->miscalled;
 }
 
 /* Adds to `verified`. The order is that of windows and dimensions, in each of them first the rows
- * of the index as it gives them, then those that it lacks, by url, country and window. A document
- * without a window or a dimension is left to cm_index_verify_foreign(). */
+ * of the index as it gives them, then those that it lacks, by url, country and window. What the
+ * users of all time are called is compared where the expected index knows that ids of visitors live
+ * for one day. A document without a window or a dimension is left to cm_index_verify_foreign(). */
 int cm_index_verify(const cm_index_verify_options_t *options, cm_index_verified_t *verified,
                     cm_err_t *err);
 

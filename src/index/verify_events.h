@@ -14,6 +14,7 @@ typedef struct cm_index_verify_events_settings {
     cm_index_t *index;
     cm_store_t *events;
     bool growing;            /* other processes may add events to the store meanwhile */
+    bool daily;              /* the configuration says that ids of visitors live for one UTC day */
     int64_t session_timeout; /* ms; used where the answers do not say with which they were made */
     int64_t memory;          /* bytes, see mill.h */
     const atomic_bool *stop;
