@@ -8,6 +8,7 @@ The settings:
     input        {"cassandra": {"keyspace": ..., "table": ...}}, {"parquet": PATH} or {"json": PATH}
     windows      some of "all", "day", "hour"
     session_timeout  seconds
+    visitors     "daily": ids of visitors live for one UTC day, which the answers then say
     totals       false leaves out the numbers per url, per country and of the whole site
     output       {"elasticsearch": {"index": ALIAS, "totals": ALIAS}} or {"parquet": PATH}.
                  "cells_index" and "totals_index" name two existing indices, which are then written

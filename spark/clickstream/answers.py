@@ -220,12 +220,14 @@ def spread(spark):
 
 
 def answers(raw, settings):
-    """The sums of the shortest window (sum_up()), and the Observation that counts what was read."""
+    """The sums of the shortest window (sum_up()), and the Observation of what was read."""
     spread(raw.sparkSession)
     seen = Observation("events")
     unique = "cassandra" in settings["input"]  # its primary key is the row key
     events = checked(raw, unique).observe(
-        seen, f.count(f.lit(1)).alias("read"), f.count(f.when(f.col("valid"), 1)).alias("accepted"))
+        seen, f.count(f.lit(1)).alias("read"), f.count(f.when(f.col("valid"), 1)).alias("accepted"),
+        f.min(f.when(f.col("valid"), f.col("time_ms"))).alias("first_ms"),
+        f.max(f.when(f.col("valid"), f.col("time_ms"))).alias("last_ms"))
     events = events.where("valid")
     if not unique:
         events = events.withColumn("row_key", f.when(
@@ -234,3 +236,10 @@ def answers(raw, settings):
     timeout = int(settings.get("session_timeout", 1800))
     rows = by_user(timeline(events, unique, timeout), windows, totals, timeout)
     return sum_up(with_firsts(rows, windows, totals), windows, totals), seen
+
+
+def account_of(seen):
+    """What was read and accepted, and whether the accepted events are of more than one UTC day."""
+    account = dict(seen.get)
+    times = account.pop("first_ms"), account.pop("last_ms")
+    return account, len({time // LENGTHS["day"] for time in times if time is not None}) > 1

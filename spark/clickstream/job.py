@@ -9,7 +9,7 @@ from pyspark import cloudpickle
 from pyspark.sql import SparkSession
 
 import clickstream
-from clickstream.answers import answers, cells_of, totals_of
+from clickstream.answers import account_of, answers, cells_of, totals_of
 from clickstream.contract import windows_of
 from clickstream.errors import JobError
 from clickstream.index import Indices
@@ -70,33 +70,34 @@ def deliver(spark, raw, settings):
     """Computes the answers and writes them to the output; returns the account."""
     now = int(time.time() * 1000)
     sums, seen = answers(raw, settings)
-    output, windows = settings["output"], windows_of(settings)
-    totals = settings.get("totals", True)
+    output = settings["output"]
     if "parquet" in output:
-        documents(cells_of(sums, windows), now).write.mode("overwrite").parquet(output["parquet"])
-        account = dict(seen.get)
+        documents(cells_of(sums, windows_of(settings)), now).write.mode("overwrite").parquet(output["parquet"])
+        account, _ = account_of(seen)
         return dict(account, rejected=account["read"] - account["accepted"])
     server = Server(settings)
     indices = Indices(output["elasticsearch"], server)
     try:
-        return fill(spark, indices, server, sums, seen, windows, now, totals)
+        return fill(spark, indices, server, sums, seen, settings, now)
     except BaseException:
         indices.discard()
         raise
 
 
-def fill(spark, indices, server, sums, seen, windows, now, totals):
+def fill(spark, indices, server, sums, seen, settings, now):
     """Writes the answers to Elasticsearch; returns the account."""
+    windows, totals = windows_of(settings), settings.get("totals", True)
     indices.begin()
     # A checkpoint computes the sums once. A cache would as well, but the Observation does not count
     # what a cache holds.
     sums = sums.localCheckpoint()
-    account = dict(seen.get)
+    account, several_days = account_of(seen)
+    visitors = ("daily" if several_days else "users") if settings.get("visitors") == "daily" else None
     cells = cells_of(sums, windows)
     write_documents(documents(cells, now), indices.cells, server)
     if totals:
         write_documents(documents(totals_of(cells), now), indices.totals, server)
-        write_documents(freshness(spark, cells, account, windows, now), indices.totals, server)
+        write_documents(freshness(spark, cells, account, windows, now, visitors), indices.totals, server)
     account["rejected"] = account["read"] - account["accepted"]
     account["removed"] = indices.end(windows, now, totals)
     return account

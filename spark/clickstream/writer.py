@@ -31,8 +31,9 @@ def documents(rows, now):
     return rows.select(*columns, *(["dimension"] if "dimension" in rows.columns else []))
 
 
-def freshness(spark, cells, account, windows, now):
-    """How many events the answers cover: a document per window. Completes the account."""
+def freshness(spark, cells, account, windows, now, visitors):
+    """How many events the answers cover: a document per window. Completes the account. `visitors`:
+    what the users of all time are called, "users" or "daily"; None: not known."""
     counted = {row["window"]: row for row in cells.groupBy("window").agg(
         f.count(f.lit(1)).alias("cells"), f.sum("clicks").alias("events")).collect()}
     account["events"] = counted[windows[0]]["events"] if counted else 0
@@ -40,11 +41,11 @@ def freshness(spark, cells, account, windows, now):
     account["windows"] = {name: counted[name]["cells"] if counted else 0 for name in windows}
     account["cells"] = sum(account["windows"].values())
     rows = [("freshness:" + name, name, "freshness", account["accepted"], account["accepted"],
-             account["events"], account["duplicates"], account["windows"][name], 0, now)
-            for name in windows]
+             account["events"], account["duplicates"], account["windows"][name], 0, now,
+             visitors and (visitors if name == "all" else "users")) for name in windows]
     return spark.createDataFrame(rows, "document_id string, window string, dimension string, "
                                  "accepted long, processed long, events long, duplicates long, "
-                                 "cells long, dead long, updated_at long")
+                                 "cells long, dead long, updated_at long, visitors string")
 
 
 def write_documents(rows, index, server):

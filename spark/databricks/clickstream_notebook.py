@@ -26,6 +26,7 @@ for name, value in {
     "totals": "clickstream_totals_index",
     "windows": "all",
     "session_timeout": "1800",
+    "visitors": "auto",
     "secret_scope": "clickmill",
 }.items():
     dbutils.widgets.text(name, value)  # noqa: F821
@@ -104,6 +105,7 @@ settings = {
     "input": {"cassandra": {"keyspace": widget("keyspace"), "table": widget("table")}},
     "windows": widget("windows").split(","),
     "session_timeout": int(widget("session_timeout")),
+    "visitors": choice("visitors", "auto", "daily"),
     "output": {"elasticsearch": {"index": widget("index"), "totals": widget("totals")}},
     "options": options,
     "elastic": elastic,

@@ -128,6 +128,7 @@ static int process_by_spark(cm_app_t *app, const cm_processing_options_t *asked,
                                 .elastic = &elastic,
                                 .windows = windows,
                                 .session_timeout_ms = app->global.session_timeout,
+                                .daily = app->global.visitors == CM_VISITORS_DAILY,
                                 .rebuild = asked->rebuild && first};
     return cm_processing_by_spark(app, &job);
 }

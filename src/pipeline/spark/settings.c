@@ -136,6 +136,8 @@ int cm_spark_add_settings(cm_buf_t *json, const cm_spark_job_t *job,
     cm_buf_add_text(json, "}}");
     add_windows(json, job->windows);
     cm_buf_printf(json, ",\"session_timeout\":%lld", (long long)job->session_timeout_ms / 1000);
+    if (job->daily)
+        cm_buf_add_text(json, ",\"visitors\":\"daily\"");
     add_output(json, job, indices);
     cm_buf_add_text(json, ",\"options\":{");
     add_cassandra(json, job->cassandra);

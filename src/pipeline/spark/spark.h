@@ -18,6 +18,7 @@ typedef struct cm_spark_job {
     const cm_elastic_settings_t *elastic;     /* the answers are written there */
     unsigned windows;                         /* bit 1 << cm_window_t each */
     int64_t session_timeout_ms;
+    bool daily;   /* the configuration says that ids of visitors live for one UTC day */
     bool rebuild; /* fill new indices and move the aliases */
 } cm_spark_job_t;
 
