@@ -103,6 +103,18 @@ static int open_sink(collect_t *self)
     return 0;
 }
 
+/* A data directory records that ids live for one day; a topic cannot. */
+static void note_daily(const collect_t *self)
+{
+    const cm_app_t *app = self->app;
+
+    if (self->store == NULL && self->options->collect.visitor == CM_VISITOR_DAILY &&
+        app->global.visitors != CM_VISITORS_DAILY)
+        fprintf(app->messages,
+                "ids of visitors live for one UTC day, which a topic does not say: set `visitors: "
+                "daily` in the configuration of the programs that compute and show answers\n");
+}
+
 static int start(collect_t *self)
 {
     const collect_options_t *asked = self->options;
@@ -122,11 +134,12 @@ static int start(collect_t *self)
     cm_collecting_serve(&self->collecting, &server);
     cm_credentials_fill(&self->credentials, &server);
     rc = cm_server_start(&server, &app->log, &self->server, &app->err);
-    if (rc == 0)
-        fprintf(app->messages, "taking events on %s://%s\n",
-                asked->collect.tls.cert != NULL ? "https" : "http",
-                cm_server_address(self->server));
-    return rc;
+    if (rc < 0)
+        return rc;
+    fprintf(app->messages, "taking events on %s://%s\n",
+            asked->collect.tls.cert != NULL ? "https" : "http", cm_server_address(self->server));
+    note_daily(self);
+    return 0;
 }
 
 /* ---- the loop ---- */

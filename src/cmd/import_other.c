@@ -1,6 +1,7 @@
 /* `import` into Kafka's topic, and into answers alone. */
 #include "cmd/import.h"
 #include "cmd/print.h"
+#include "cmd/query_notes.h"
 #include "index/store_query.h"
 #include "pipeline/outlet.h"
 #include "store/memory.h"
@@ -33,6 +34,22 @@ int cm_import_to_topic(cm_import_t *import, cm_import_into_t into)
     return rc;
 }
 
+/* As `query` does: CSV itself does not say what users are. */
+static int note_daily(cm_app_t *app, cm_store_t *store)
+{
+    cm_reader_t *reader;
+    bool several;
+
+    int rc = cm_store_reader(store, &reader, &app->err);
+    if (rc < 0)
+        return rc;
+    rc = cm_reader_several_days(reader, &several, &app->err);
+    if (rc == 0 && several)
+        cm_query_note_daily(app);
+    cm_reader_close(reader);
+    return rc;
+}
+
 int cm_import_to_answers(cm_import_t *import, cm_import_into_t into)
 {
     cm_app_t *app = import->app;
@@ -60,6 +77,8 @@ int cm_import_to_answers(cm_import_t *import, cm_import_into_t into)
         rc = cm_index_query_store(into.store, &once, cm_printer_row, &printer, &app->err);
         rc = cm_printer_end(&printer, rc);
     }
+    if (rc == 0 && app->global.visitors == CM_VISITORS_DAILY)
+        rc = note_daily(app, into.store);
     cm_app_print_account(app, &import->account, app->messages);
     cm_store_close(into.store);
     return rc;

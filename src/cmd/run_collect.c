@@ -52,6 +52,7 @@ int cm_run_collect_open(cm_run_collect_t *run, const cm_pipeline_env_t *env, con
     run->collecting.pipeline.sink = way->sink;
     if (rc < 0 || way->server == NULL)
         return rc;
+    run->store = way->store;
     run->letters = way->letters;
     run->collecting.store = NULL; /* the events go into the spool */
     rc = cm_spooling_open(&run->spooling, env, data_dir, &way->server->kafka, given->spool,
@@ -77,6 +78,18 @@ int cm_run_collect_step(cm_run_collect_t *run, int wait_ms, cm_err_t *err)
         return 0;
     *err = run->err;
     return run->rc;
+}
+
+int cm_run_collect_record(cm_run_collect_t *run, cm_err_t *err)
+{
+    if (run->store == NULL || run->daily_recorded ||
+        !atomic_load(&run->collecting.shared.daily_given))
+        return 0;
+    int rc = cm_store_set_daily(run->store, err);
+    if (rc == 0)
+        rc = cm_sink_commit(&run->store->sink, err);
+    run->daily_recorded = rc == 0;
+    return rc;
 }
 
 /* Ends the thread, if there is one, and stores the letters that it waits with. */

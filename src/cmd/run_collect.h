@@ -24,7 +24,9 @@ typedef struct cm_run_collect_way {
 typedef struct cm_run_collect {
     cm_collecting_t collecting;
     cm_spooling_t spooling;
+    cm_store_t *store;     /* the data directory's */
     cm_letters_t *letters; /* that the thread may wait for */
+    bool daily_recorded;   /* see cm_run_collect_record() */
     /* of the thread that sends to Kafka */
     pthread_t thread;
     bool started;
@@ -41,6 +43,10 @@ int cm_run_collect_open(cm_run_collect_t *run, const cm_pipeline_env_t *env, con
 /* Waits up to `wait_ms` for events and puts them. 1: there were some, 0: none. With Kafka it
  * returns at once, with the thread's failure if there is one. */
 int cm_run_collect_step(cm_run_collect_t *run, int wait_ms, cm_err_t *err);
+
+/* Records in the data directory that the collector has given ids that live for one day, where its
+ * events come back from Kafka: else the collector itself records it. With nothing uncommitted. */
+int cm_run_collect_record(cm_run_collect_t *run, cm_err_t *err);
 
 /* Takes no more, and stores or sends what has come, for Kafka as cm_spooling_drain(). */
 int cm_run_collect_stop(cm_run_collect_t *run, cm_err_t *err);

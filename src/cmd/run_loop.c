@@ -65,7 +65,9 @@ static bool due(void *context, int64_t now_ns)
 static int refresh(void *context, cm_err_t *err)
 {
     cm_run_t *run = context;
-    return cm_upkeep_step(&run->upkeep, err);
+
+    int rc = cm_run_collect_record(&run->collect, err);
+    return rc < 0 ? rc : cm_upkeep_step(&run->upkeep, err);
 }
 
 /* A disk that is full may have room again. Until then clients that send events get an error, and
@@ -184,6 +186,8 @@ int cm_run_finish(cm_run_t *run)
     }
     if (rc == 0)
         rc = cm_unread_read(&run->driver, &cluster->intake, &cluster->ends, err);
+    if (rc == 0)
+        rc = cm_run_collect_record(&run->collect, err);
     if (rc == 0)
         rc = cm_upkeep_whole(&run->upkeep, err);
     if (rc < 0)
