@@ -40,6 +40,27 @@ const cm_option_t cm_enrich_option_rows[] = {
     {.name = NULL},
 };
 
+const cm_option_t cm_attribution_option_rows[] = {
+    {.name = "own-sites",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(cm_attribution_settings_t, sites),
+     .arg = "HOST,...",
+     .key = "sites",
+     .help = "further hosts of the own site (shop.example, *.shop.example): as referrers they are "
+             "internal, as the host of the page is"},
+    {.name = "ignore-referrers",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(cm_attribution_settings_t, ignored),
+     .arg = "HOST,...",
+     .def = "paypal.com, *.paypal.com, *.stripe.com, *.klarna.com, mollie.com, *.mollie.com, "
+            "*.adyen.com, accounts.google.com, login.microsoftonline.com, login.live.com, "
+            "appleid.apple.com, auth0.com, *.auth0.com, okta.com, *.okta.com",
+     .key = "ignore_referrers",
+     .help = "hosts that are no source and no channel, because a visit goes through them: payment "
+             "and log-in"},
+    {.name = NULL},
+};
+
 void cm_enrich_thread_open(cm_enrich_thread_t *enriching, const cm_enrich_settings_t *given,
                            bool all, const cm_log_t *log)
 {

@@ -3,6 +3,7 @@
 #define CM_ENRICH_OPTIONS_H
 
 #include "base/options.h"
+#include "enrich/attribution.h"
 #include "enrich/enricher.h"
 
 /* In the order of the choices of --bots. */
@@ -24,6 +25,15 @@ extern const cm_option_t cm_enrich_geoip_option[];
 
 /* The options of a cm_enrich_settings_t. */
 extern const cm_option_t cm_enrich_option_rows[];
+
+/* What decides which referrers count; lists for cm_attribution_rules_new(). */
+typedef struct cm_attribution_settings {
+    const char *sites; /* NULL: none */
+    const char *ignored;
+} cm_attribution_settings_t;
+
+/* The options of a cm_attribution_settings_t. */
+extern const cm_option_t cm_attribution_option_rows[];
 
 /* The enrichment of one thread that reads files. */
 typedef struct cm_enrich_thread {

@@ -132,6 +132,7 @@ def read_collect(t, reader):
 def read_enrichment(t, reader):
     page = Page(reader, "docs/enrichment.md")
     page.talk("$ echo 8.8.8.8 | clickmill enrich address")
+    page.settings("# clickmill.yaml\nsites:")
     page.end()
 
 

