@@ -1,4 +1,4 @@
-// The shortest text of a double, from the C++ library. The way to do it in C, printf and strtod in
+// The shortest text of a number, from the C++ library. The way to do it in C, printf and strtod in
 // a loop, took half the time of printing answers.
 extern "C" {
 #include "base/str.h"
@@ -8,7 +8,7 @@ extern "C" {
 #include <cmath>
 #include <cstring>
 
-extern "C" void cm_buf_add_double(cm_buf_t *buf, double value)
+template <typename Real> static void add_real(cm_buf_t *buf, Real value)
 {
     char text[400]; // a double in fixed notation has at most 325 characters
     double size = std::fabs(value);
@@ -22,4 +22,14 @@ extern "C" void cm_buf_add_double(cm_buf_t *buf, double value)
     if (std::isfinite(value) && memchr(text, '.', len) == nullptr &&
         memchr(text, 'e', len) == nullptr)
         cm_buf_add(buf, ".0", 2);
+}
+
+extern "C" void cm_buf_add_double(cm_buf_t *buf, double value)
+{
+    add_real(buf, value);
+}
+
+extern "C" void cm_buf_add_float(cm_buf_t *buf, float value)
+{
+    add_real(buf, value);
 }

@@ -130,6 +130,9 @@ void cm_buf_printf(cm_buf_t *buf, const char *format, ...) __attribute__((format
 /* Appends the shortest decimal text that gives the same double when it is parsed. */
 void cm_buf_add_double(cm_buf_t *buf, double value);
 
+/* The same for a float, which has fewer digits: 9.99 instead of 9.989999771118164. */
+void cm_buf_add_float(cm_buf_t *buf, float value);
+
 /* Appends a JSON string with its quotes; control characters, quote and backslash are escaped, other
  * UTF-8 is copied. */
 void cm_buf_add_json(cm_buf_t *buf, cm_str_t s);
