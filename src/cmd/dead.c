@@ -43,6 +43,10 @@ static const cm_option_t options[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(dead_options_t, sink),
      .rows = cm_sink_server_option_rows},
+    {.name = "registry",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(dead_options_t, sink) + offsetof(cm_sink_options_t, kafka),
+     .rows = cm_kafka_registry_options},
     {.name = NULL},
 };
 
@@ -114,12 +118,13 @@ static int print_letters(cm_app_t *app, const dead_options_t *asked, cm_replay_p
 
 /* ---- replay ---- */
 
-static int replay_letters(cm_app_t *app, const dead_options_t *asked, cm_replay_place_t *place,
-                          int argc, char **argv)
+static int replay_letters(cm_app_t *app, const dead_options_t *asked,
+                          const cm_kafka_settings_t *kafka, cm_replay_place_t *place, int argc,
+                          char **argv)
 {
     const cm_pipeline_env_t env = cm_app_env(app);
     const cm_replay_options_t how = {
-        .files = &asked->files, .with = asked->with, .ids = argv, .id_count = argc};
+        .files = &asked->files, .kafka = kafka, .with = asked->with, .ids = argv, .id_count = argc};
     cm_account_t account = {0};
 
     int rc = cm_replay(&env, place, &how, &account, &app->err);
@@ -158,7 +163,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
              : cm_replay_open_store(&env, app->global.data_dir, replay, &place, &app->err);
     if (rc < 0)
         return rc;
-    rc = replay ? replay_letters(app, asked, place, argc - 1, argv + 1)
+    rc = replay ? replay_letters(app, asked, &kafka, place, argc - 1, argv + 1)
                 : print_letters(app, asked, place, argc > 1 ? argv[1] : NULL);
     place->ops->close(place);
     return rc;

@@ -25,6 +25,10 @@ typedef struct cm_kafka_settings {
     int partitions;       /* -1: as the broker is configured */
     int replication;      /* the same */
     bool skip_tombstones; /* messages without a value are left out, and are no dead letters */
+    const char *registry; /* URLs of a schema registry, "http://host:8081,..."; NULL: none */
+    /* ${NAME} and file:PATH are understood (base/secret.h); NULL: none. */
+    const char *registry_user, *registry_password;
+    const char *registry_ca; /* PEM; NULL: the system's */
     const cm_log_t *log;
     const atomic_bool *stop; /* ends every wait for a broker; NULL: never */
 } cm_kafka_settings_t;

@@ -104,6 +104,35 @@ const cm_option_t cm_kafka_tombstones_option[] = {
     {.name = NULL},
 };
 
+const cm_option_t cm_kafka_registry_options[] = {
+    {.name = "registry",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(cm_kafka_options_t, registry),
+     .arg = "URL,...",
+     .key = "kafka.registry",
+     .help = "schema registry of the topic, for values in Avro or JSON with the registry's prefix"},
+    {.name = "registry-user",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(cm_kafka_options_t, registry_user),
+     .arg = "NAME",
+     .key = "kafka.registry_user",
+     .help = "user name; ${NAME} is an environment variable, file:PATH the content of a file"},
+    {.name = "registry-password",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(cm_kafka_options_t, registry_password),
+     .arg = "PASSWORD",
+     .secret = CM_SECRET,
+     .key = "kafka.registry_password",
+     .help = "password of the user; ${NAME} and file:PATH as for the user name"},
+    {.name = "registry-ca",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(cm_kafka_options_t, registry_ca),
+     .arg = "FILE",
+     .key = "kafka.registry_ca",
+     .help = "certificates (PEM) of trusted authorities; default: those of the system"},
+    {.name = NULL},
+};
+
 cm_kafka_settings_t cm_kafka_settings_of(const cm_kafka_options_t *options, const cm_log_t *log,
                                          const atomic_bool *stop)
 {
@@ -117,6 +146,10 @@ cm_kafka_settings_t cm_kafka_settings_of(const cm_kafka_options_t *options, cons
                                  .partitions = (int)options->partitions,
                                  .replication = (int)options->replication,
                                  .skip_tombstones = options->tombstones == CM_KAFKA_TOMBSTONES_SKIP,
+                                 .registry = options->registry,
+                                 .registry_user = options->registry_user,
+                                 .registry_password = options->registry_password,
+                                 .registry_ca = options->registry_ca,
                                  .log = log,
                                  .stop = stop};
 }

@@ -12,7 +12,8 @@ typedef struct cm_kafka_options {
     bool create;
     int64_t partitions, replication;
     int64_t timeout;
-    int tombstones; /* cm_kafka_tombstones_t; for commands that read the topic */
+    int tombstones; /* cm_kafka_tombstones_t; for commands that read the topic, as all below */
+    const char *registry, *registry_user, *registry_password, *registry_ca;
 } cm_kafka_options_t;
 
 /* What is done with messages without a value. */
@@ -31,6 +32,9 @@ extern const cm_option_t cm_kafka_follow_group_option[];
 
 /* For commands that read the topic. */
 extern const cm_option_t cm_kafka_tombstones_option[];
+
+/* The schema registry, for commands that read messages. */
+extern const cm_option_t cm_kafka_registry_options[];
 
 /* The settings that the options mean; they borrow from all three. */
 cm_kafka_settings_t cm_kafka_settings_of(const cm_kafka_options_t *options, const cm_log_t *log,

@@ -105,11 +105,16 @@ cm_sink_t *cm_intake_sink(cm_intake_t *intake, cm_sink_t *store)
 
 void cm_intake_look(cm_intake_t *intake, cm_store_t *store)
 {
-    const char *kafka = intake->topic != NULL ? cm_source_kafka_trouble(intake->topic) : NULL;
+    const cm_source_t *topic = intake->topic;
+    const char *kafka = topic != NULL ? cm_source_kafka_trouble(topic) : NULL;
+    const char *registry = topic != NULL ? cm_source_kafka_registry_trouble(topic) : NULL;
     const char *server = store != NULL ? cm_store_trouble(store) : NULL;
 
-    intake->waiting_for = kafka != NULL ? "Kafka" : server != NULL ? "Cassandra" : NULL;
-    intake->waiting_reason = kafka != NULL ? kafka : server;
+    intake->waiting_for = kafka != NULL      ? "Kafka"
+                          : registry != NULL ? "the schema registry"
+                          : server != NULL   ? "Cassandra"
+                                             : NULL;
+    intake->waiting_reason = kafka != NULL ? kafka : registry != NULL ? registry : server;
 }
 
 void cm_intake_add_waiting(const cm_intake_t *intake, cm_buf_t *line)

@@ -1,5 +1,7 @@
 #include "pipeline/replay.h"
 
+#include "kafka/registry.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -19,6 +21,8 @@ typedef struct replay {
     /* A file without a name: messages are read from it as `import` reads files. */
     int fd;
     char path[40];
+    cm_kafka_registry_t *registry; /* NULL: none is configured */
+    cm_buf_t decoded;
     uint64_t documents; /* letters that were no events but documents of Elasticsearch */
     /* Letters since the last commit: their part of the account, how many, their bytes. */
     cm_account_t waiting;
@@ -129,18 +133,37 @@ static int write_file(const replay_t *replay, cm_str_t payload)
     return cm_fail(replay->err, CM_EIO, "no memory file for a dead letter");
 }
 
+/* The letter's message as a file; one in the wire format of a schema registry as the JSON text that
+ * it stands for. CM_EREJECT when it still stands for none. */
+static int write_message(replay_t *replay, cm_str_t payload)
+{
+    const uint32_t id = replay->registry != NULL ? cm_kafka_registry_id(payload) : 0;
+    cm_str_t text = payload;
+    int rc = 0;
+
+    if (id != 0)
+        rc = cm_kafka_registry_wait(replay->registry, id, replay->options->kafka->timeout_ms,
+                                    replay->err);
+    if (rc == 0 && id != 0)
+        rc =
+            cm_kafka_registry_text(replay->registry, payload, &replay->decoded, &text, replay->err);
+    return rc < 0 ? rc : write_file(replay, text);
+}
+
 static int replay_message(replay_t *replay, const cm_replay_letter_t *letter)
 {
     const char *path = replay->options->with;
-    cm_account_t account;
+    cm_account_t account = {.read = 1, .rejected = 1};
     int rc = 0;
 
     if (path == NULL) {
         path = replay->path;
-        rc = write_file(replay, letter->payload);
+        rc = write_message(replay, letter->payload);
     }
     if (rc == 0)
         rc = retry_message(replay, path, &account);
+    else if (rc == CM_EREJECT)
+        rc = 0;
     /* Event in and letter out are one transaction. */
     if (rc == 0 && account.accepted > 0)
         rc = replay->place->ops->remove(replay->place, letter->id, replay->err);
@@ -227,12 +250,16 @@ int cm_replay(const cm_pipeline_env_t *env, cm_replay_place_t *place,
         rc = cm_enrichment_start(replay.enriching.enrichment, err);
     if (rc == 0)
         rc = place->ops->visitors(place, replay.key, &replay.older_keys, err);
+    if (rc == 0 && options->kafka->registry != NULL)
+        rc = cm_kafka_registry_open(options->kafka, &replay.registry, err);
     if (rc == 0)
         rc = open_file(&replay);
     if (rc == 0)
         rc = replay_letters(&replay);
     if (replay.fd >= 0)
         close(replay.fd);
+    cm_kafka_registry_close(replay.registry);
+    cm_buf_free(&replay.decoded);
     cm_enrich_thread_close(&replay.enriching);
     cm_timestamp_format_close(&replay.times);
     return rc;

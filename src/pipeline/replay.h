@@ -66,9 +66,10 @@ int cm_replay_open_kafka(const cm_pipeline_env_t *env, const cm_kafka_settings_t
                          cm_err_t *err);
 
 typedef struct cm_replay_options {
-    const cm_file_given_t *files; /* how messages are read */
-    const char *with;             /* file with the mended message of the one letter; NULL: none */
-    char *const *ids;             /* NULL: all letters */
+    const cm_file_given_t *files;     /* how messages are read */
+    const cm_kafka_settings_t *kafka; /* the schema registry's, and time limits */
+    const char *with; /* file with the mended message of the one letter; NULL: none */
+    char *const *ids; /* NULL: all letters */
     int id_count;
 } cm_replay_options_t;
 

@@ -178,14 +178,14 @@ def test_new_partitions(t):
 
 ENVELOPES = [
     (b"\0\0\0\0\x11\x04u1\x04/a\xa6\xb8\xd6\xc9\xdb\x65",
-     "Avro in the wire format of a schema registry (schema 17); write plain JSON, or convert it on "
-     "its way into this topic"),
+     "Avro in the wire format of a schema registry (schema 17); give the registry's URL in "
+     "kafka.registry, or write plain JSON"),
     (b"\0\0\0\0\x11\0\x0a\x02u1\x12\x02/a\x18\xd3\x9b\xeb\xe4\xed\x32",
-     "Protobuf in the wire format of a schema registry (schema 17); write plain JSON, or convert "
-     "it on its way into this topic"),
+     "Protobuf in the wire format of a schema registry (schema 17), which is not read; write Avro "
+     "or JSON"),
     (b'\0\0\0\0\x11{"user_id": "u", "timestamp": 5, "url": "/"}',
-     "JSON behind the prefix of a schema registry (schema 17); write it without the prefix, by the "
-     "plain JSON serializer"),
+     "JSON in the wire format of a schema registry (schema 17); give the registry's URL in "
+     "kafka.registry, or write plain JSON"),
     (b'{"schema": {"type": "struct"}, "payload": {"user_id": "u", "timestamp": 5, "url": "/"}}',
      "an envelope of Kafka Connect, with schema and payload; set "
      "value.converter.schemas.enable=false in the connector"),

@@ -9,6 +9,7 @@ const char cm_envelope_tombstone[] =
 
 enum {
     PREFIX = 5,       /* bytes of a schema registry's prefix: 0, and the schema's id */
+    LONG_PREFIX = 9,  /* the same with an id of eight bytes */
     INDEXES_MOST = 8, /* how deep a Protobuf message may be nested in its schema */
 };
 
@@ -78,29 +79,48 @@ static bool is_protobuf(cm_str_t body)
     return true;
 }
 
+static uint32_t take_u32(const char *data)
+{
+    uint32_t value = 0;
+
+    for (size_t i = 0; i < 4; i++)
+        value = value << 8 | (unsigned char)data[i];
+    return value;
+}
+
 static bool name_registered(cm_str_t value, char *text)
 {
-    uint32_t id = 0;
-
     if (value.len <= PREFIX || value.data[0] != 0)
         return false;
-    for (size_t i = 1; i < PREFIX; i++)
-        id = id << 8 | (unsigned char)value.data[i];
+    const uint32_t id = take_u32(value.data + 1);
     const cm_str_t body = {value.data + PREFIX, value.len - PREFIX};
-    if (id == 0 || id > INT32_MAX)
-        return false;
-    if (body.data[0] == '{' || body.data[0] == '[') {
+    if (id == 0 && value.len > LONG_PREFIX && take_u32(body.data) != 0) {
         snprintf(text, CM_ENVELOPE_TEXT,
-                 "JSON behind the prefix of a schema registry (schema %" PRIu32
-                 "); write it without the prefix, by the plain JSON serializer",
-                 id);
+                 "a schema id of eight bytes, as Apicurio Registry writes it (schema %" PRIu32
+                 "); set apicurio.registry.as-confluent=true in the producer",
+                 take_u32(body.data));
         return true;
     }
-    snprintf(text, CM_ENVELOPE_TEXT,
-             "%s in the wire format of a schema registry (schema %" PRIu32
-             "); write plain JSON, or convert it on its way into this topic",
-             is_protobuf(body) ? "Protobuf" : "Avro", id);
+    if (id == 0 || id > INT32_MAX)
+        return false;
+    const bool json = body.data[0] == '{' || body.data[0] == '[';
+    if (!json && is_protobuf(body))
+        snprintf(text, CM_ENVELOPE_TEXT,
+                 "Protobuf in the wire format of a schema registry (schema %" PRIu32
+                 "), which is not read; write Avro or JSON",
+                 id);
+    else
+        snprintf(text, CM_ENVELOPE_TEXT,
+                 "%s in the wire format of a schema registry (schema %" PRIu32
+                 "); give the registry's URL in kafka.registry, or write plain JSON",
+                 json ? "JSON" : "Avro", id);
     return true;
+}
+
+/* The library of AWS Glue writes a version, whether it is compressed, and a UUID. */
+static bool is_glue(cm_str_t value)
+{
+    return value.len > 18 && value.data[0] == 3 && (value.data[1] == 0 || value.data[1] == 5);
 }
 
 /* ---- envelopes in JSON ---- */
@@ -198,6 +218,13 @@ bool cm_envelope_name(cm_str_t value, char text[CM_ENVELOPE_TEXT])
         snprintf(text, CM_ENVELOPE_TEXT,
                  "Avro in its single-object encoding; write plain JSON, or convert it on its way "
                  "into this topic");
+        return true;
+    }
+    if (is_glue(value)) {
+        snprintf(
+            text, CM_ENVELOPE_TEXT,
+            "the wire format of AWS Glue's schema registry; write plain JSON, or convert it on "
+            "its way into this topic");
         return true;
     }
     return name_registered(value, text) || name_json(value, text);

@@ -1,6 +1,7 @@
 /* Recognises messages that other programs write in other formats, so that the dead letter says what
- * to do: tombstones; Avro, Protobuf and JSON with the prefix of a schema registry; Avro with its
- * own prefix; the envelopes of Kafka Connect and Debezium. None is unpacked.
+ * to do: tombstones; Avro, Protobuf and JSON with the prefix of a schema registry, where none is
+ * configured; Avro with its own prefix; the envelopes of Kafka Connect and Debezium. None is
+ * unpacked.
  *
  * Pure functions. The format is found by the bytes. Between Avro and Protobuf this is a guess:
  * neither of them has a mark of its own. */

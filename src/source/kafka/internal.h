@@ -5,6 +5,7 @@
 #define CM_SOURCE_KAFKA_INTERNAL_H
 
 #include "event/json.h"
+#include "kafka/registry.h"
 #include "source/kafka/parts.h"
 #include "source/kafka/source.h"
 
@@ -20,10 +21,14 @@ typedef struct cm_source_kafka {
     cm_source_kafka_options_t options;
     rd_kafka_queue_t *queue;
     rd_kafka_message_t *messages[CM_BATCH_EVENTS];
-    rd_kafka_message_t **held; /* taken by keep_alive(), not yet handed out */
+    /* Not yet handed out: taken by keep_alive(), or waiting for their schemas. */
+    rd_kafka_message_t **held;
     size_t held_count;
-    size_t want;    /* messages to ask for */
-    size_t average; /* bytes of a message, by the last batch */
+    cm_kafka_registry_t *registry; /* NULL: none is configured */
+    bool waits;       /* the first of those held has a schema that the registry has not given yet */
+    cm_buf_t scratch; /* a decoded value */
+    size_t want;      /* messages to ask for */
+    size_t average;   /* bytes of a message, by the last batch */
     cm_event_json_t *json;
     cm_buf_t texts; /* the messages of the last batch, one after the other */
     cm_source_kafka_parts_t parts;
@@ -78,6 +83,21 @@ void cm_source_kafka_settle(cm_source_kafka_t *self, int timeout_ms);
 
 void cm_source_kafka_close_witness(cm_source_kafka_t *self);
 
+/* How many of the messages, from the first on, can be read now, since their schemas are known.
+ * CM_EUSAGE when the registry cannot be used. */
+ssize_t cm_source_kafka_ready(cm_source_kafka_t *self, rd_kafka_message_t *const *messages,
+                              size_t count, cm_err_t *err);
+
+/* The JSON text of a message: itself, or what its schema makes of it, in the batch's memory.
+ * CM_EREJECT. */
+int cm_source_kafka_text(cm_source_kafka_t *self, cm_str_t value, cm_arena_t *arena, cm_str_t *text,
+                         cm_err_t *err);
+
+/* Adds the message to the batch as a dead letter: `reason`, or that its value is in a format that
+ * other programs write. */
+void cm_source_kafka_reject(cm_source_kafka_t *self, cm_batch_t *batch,
+                            const rd_kafka_message_t *message, cm_str_t value, const char *reason);
+
 /* Ends the pause that keep_alive() has begun. */
 void cm_source_kafka_resume(cm_source_kafka_t *self);
 
@@ -94,7 +114,7 @@ int cm_source_kafka_assign(cm_source_kafka_t *self, const rd_kafka_topic_partiti
 
 bool cm_source_kafka_is_cooperative(const cm_source_kafka_t *self);
 
-/* Drops the messages that keep_alive() has taken. */
+/* Drops the messages that are held. */
 void cm_source_kafka_drop_held(cm_source_kafka_t *self);
 
 #endif

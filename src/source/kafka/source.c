@@ -32,22 +32,6 @@ typedef cm_source_kafka_t kafka_source_t;
 
 /* ---- messages ---- */
 
-static void reject(cm_batch_t *batch, const rd_kafka_message_t *message, cm_str_t text,
-                   const char *topic, const char *why)
-{
-    char origin[300];
-
-    snprintf(origin, sizeof origin, "%s[%d]@%lld", topic, (int)message->partition,
-             (long long)message->offset);
-    cm_batch_reject(batch, text, why, origin);
-    cm_dead_t *dead = &batch->dead[batch->dead_count - 1];
-    if (message->payload == NULL) /* a tombstone; a message of no bytes is something else */
-        dead->payload.data = NULL;
-    dead->key = (cm_str_t){NULL, 0};
-    if (message->key != NULL)
-        dead->key = cm_arena_copy(&batch->arena, (cm_str_t){message->key, message->key_len});
-}
-
 /* The first message of a partition shows whether the partition is the one that was read before.
  * True when the message is to be handed out. */
 static bool is_proven(kafka_source_t *self, cm_source_kafka_part_t *part,
@@ -70,7 +54,7 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
                          cm_str_t text, cm_batch_t *batch)
 {
     cm_source_kafka_part_t *part = cm_source_kafka_parts_find(&self->parts, message->partition);
-    char envelope[CM_ENVELOPE_TEXT];
+    cm_str_t json;
     cm_err_t why;
 
     /* A message from before a rebalance or a seek: the consumer that has the partition now reads
@@ -93,14 +77,15 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
     if (message->payload == NULL && self->options.settings->skip_tombstones)
         cm_batch_skip(batch);
     else if (text.len == 0)
-        reject(batch, message, text, self->client.settings->topic,
-               message->payload == NULL ? cm_envelope_tombstone : "the message is empty");
-    else if (cm_event_json_parse(self->json, text, &batch->arena, cm_batch_slot(batch),
+        cm_source_kafka_reject(self, batch, message, text,
+                               message->payload == NULL ? cm_envelope_tombstone
+                                                        : "the message is empty");
+    else if (cm_source_kafka_text(self, text, &batch->arena, &json, &why) == 0 &&
+             cm_event_json_parse(self->json, json, &batch->arena, cm_batch_slot(batch),
                                  &batch->account.unknown_fields, &why) == 0)
         cm_batch_accept(batch);
     else
-        reject(batch, message, text, self->client.settings->topic,
-               cm_envelope_name(text, envelope) ? envelope : why.text);
+        cm_source_kafka_reject(self, batch, message, text, why.text);
     if (self->options.count > 0)
         self->left--;
 }
@@ -312,24 +297,58 @@ static bool is_over(kafka_source_t *self)
     return counted || cm_source_kafka_parts_ended(&self->parts);
 }
 
+static void hold(kafka_source_t *self, rd_kafka_message_t *const *messages, size_t count)
+{
+    self->held = cm_realloc(self->held, (self->held_count + count + 1) * sizeof *self->held);
+    memcpy(self->held + self->held_count, messages, count * sizeof *messages);
+    self->held_count += count;
+}
+
+/* Hands out the messages whose schemas are known, up to the first one whose schema is not. The
+ * others are held: while the registry does not answer, this consumer stays in its group. */
+static int take_ready(kafka_source_t *self, rd_kafka_message_t **messages, size_t count,
+                      cm_batch_t *batch, cm_err_t *err)
+{
+    const ssize_t ready = cm_source_kafka_ready(self, messages, count, err);
+
+    self->waits = ready >= 0 && (size_t)ready < count;
+    const size_t first = ready > 0 ? (size_t)ready : 0;
+    if (first < count)
+        hold(self, messages + first, count - first);
+    if (self->waits)
+        cm_source_kafka_keep_alive(&self->source);
+    return ready < 0 ? (int)ready : take_messages(self, messages, first, batch, err);
+}
+
+/* The same for the messages that are held. */
+static int take_held(kafka_source_t *self, cm_batch_t *batch, cm_err_t *err)
+{
+    rd_kafka_message_t **held = self->held;
+    const size_t count = self->held_count;
+
+    self->held = NULL;
+    self->held_count = 0;
+    int rc = take_ready(self, held, count, batch, err);
+    free(held);
+    return rc < 0 ? rc : 1;
+}
+
 static int kafka_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
 {
     kafka_source_t *self = (kafka_source_t *)source;
     size_t want = self->want;
 
-    cm_source_kafka_resume(self);
+    if (!self->waits)
+        cm_source_kafka_resume(self);
     int rc = cm_source_kafka_rebalance(self, err);
     if (rc == 0)
         rc = cm_source_kafka_find_again(self, err);
     if (rc < 0)
         return rc;
     cm_source_kafka_watch(self);
-    if (self->held_count > 0) {
-        size_t count = self->held_count;
-        self->held_count = 0;
-        rc = take_messages(self, self->held, count, batch, err);
-        return rc < 0 ? rc : 1;
-    }
+    if (self->held_count > 0)
+        return take_held(self, batch, err);
+    self->waits = false;
     if (is_over(self)) {
         end_batch(self, NULL, batch); /* an empty one */
         return 0;
@@ -339,7 +358,7 @@ static int kafka_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
     ssize_t got = rd_kafka_consume_batch_queue(self->queue, POLL_MS, self->messages, want);
     if (got > 0 && (self->client.all_down || self->client.lost))
         cm_kafka_answered(&self->client);
-    rc = take_messages(self, self->messages, got > 0 ? (size_t)got : 0, batch, err);
+    rc = take_ready(self, self->messages, got > 0 ? (size_t)got : 0, batch, err);
     if (rc < 0)
         return rc;
     probe_brokers(self);
@@ -371,8 +390,7 @@ void cm_source_kafka_keep_alive(cm_source_t *source)
     rd_kafka_message_t *message = rd_kafka_consumer_poll(self->client.rk, 0);
     if (message == NULL)
         return;
-    self->held = cm_realloc(self->held, (self->held_count + 1) * sizeof *self->held);
-    self->held[self->held_count++] = message;
+    hold(self, &message, 1);
 }
 
 const char *cm_source_kafka_trouble(const cm_source_t *source)
@@ -381,6 +399,13 @@ const char *cm_source_kafka_trouble(const cm_source_t *source)
     const char *trouble = ((const kafka_source_t *)source)->trouble;
 
     return trouble[0] != '\0' ? trouble : client->all_down ? client->reason : NULL;
+}
+
+const char *cm_source_kafka_registry_trouble(const cm_source_t *source)
+{
+    const cm_kafka_registry_t *registry = ((const kafka_source_t *)source)->registry;
+
+    return registry != NULL ? cm_kafka_registry_trouble(registry) : NULL;
 }
 
 size_t cm_source_kafka_lags(const cm_source_t *source, cm_source_kafka_lag_t *lags, size_t max)
@@ -449,7 +474,9 @@ static void kafka_close(cm_source_t *source)
         return; /* its threads may use `self` until the process ends */
     cm_source_kafka_parts_free(&self->parts);
     cm_event_json_free(self->json);
+    cm_kafka_registry_close(self->registry);
     cm_buf_free(&self->texts);
+    cm_buf_free(&self->scratch);
     free(self->held);
     free(self);
 }
@@ -540,7 +567,11 @@ int cm_source_kafka_open(const cm_source_kafka_options_t *options, cm_source_t *
         cm_event_json_set_fill(self->json, options->fill, options->fill_context);
         cm_event_json_set_timestamps(self->json, &options->times);
     }
-    int rc = self->json != NULL ? start(self, err) : cm_fail_memory(err);
+    int rc = self->json != NULL ? 0 : cm_fail_memory(err);
+    if (rc == 0 && settings->registry != NULL)
+        rc = cm_kafka_registry_open(settings, &self->registry, err);
+    if (rc == 0)
+        rc = start(self, err);
     if (rc == 0)
         rc =
             cm_kafka_ensure_topic(&self->client, settings->topic, settings->partitions, false, err);

@@ -65,6 +65,9 @@ void cm_source_kafka_keep_alive(cm_source_t *source);
  * is known, it can. Valid until the next call. */
 const char *cm_source_kafka_trouble(const cm_source_t *source);
 
+/* The same for the schema registry, without whose answer the next message cannot be read. */
+const char *cm_source_kafka_registry_trouble(const cm_source_t *source);
+
 /* A partition that this consumer has. */
 typedef struct cm_source_kafka_lag {
     int32_t partition;

@@ -3,15 +3,20 @@
 
 #include "source/kafka/envelope.h"
 
-#define AVRO                                                                                       \
-    "Avro in the wire format of a schema registry (schema 17); write plain JSON, or "              \
-    "convert it on its way into this topic"
+#define REGISTERED                                                                                 \
+    " in the wire format of a schema registry (schema 17); give the registry's URL in "            \
+    "kafka.registry, or write plain JSON"
+#define AVRO "Avro" REGISTERED
+#define JSON "JSON" REGISTERED
 #define PROTOBUF                                                                                   \
-    "Protobuf in the wire format of a schema registry (schema 17); write plain JSON, or "          \
-    "convert it on its way into this topic"
-#define JSON                                                                                       \
-    "JSON behind the prefix of a schema registry (schema 17); write it without the prefix, "       \
-    "by the plain JSON serializer"
+    "Protobuf in the wire format of a schema registry (schema 17), which is not read; write Avro " \
+    "or JSON"
+#define LONG                                                                                       \
+    "a schema id of eight bytes, as Apicurio Registry writes it (schema 17); set "                 \
+    "apicurio.registry.as-confluent=true in the producer"
+#define GLUE                                                                                       \
+    "the wire format of AWS Glue's schema registry; write plain JSON, or convert it on its way "   \
+    "into this topic"
 #define SINGLE                                                                                     \
     "Avro in its single-object encoding; write plain JSON, or convert it on its way into "         \
     "this topic"
@@ -47,6 +52,10 @@ static const struct {
     {BYTES(ID), ""},
     {BYTES("\0\0\0\0\0xyz"), ""},   /* no schema has the id 0 */
     {BYTES("\0\xFF\0\0\1xyz"), ""}, /* or a negative one */
+    {BYTES("\0\0\0\0" ID "x"), LONG},
+    {BYTES("\x03\x05"
+           "1234567890123456x"),
+     GLUE},
     {BYTES("\xC3\x01"
            "12345678u1"),
      SINGLE},
