@@ -214,6 +214,31 @@ def check_include_guards(_):
     complain(problems)
 
 
+OPENING = re.compile(r"/\*.*?\*/", re.S)
+
+
+def says_threads(header):
+    """Whether the comment that a header opens with says which threads may use what it declares."""
+    opening = OPENING.match(header)
+    return bool(opening and re.search(r"\bthreads?\b", opening.group()))
+
+
+def check_header_comments(_):
+    complain(["%s: the opening comment does not say which threads may use it: \"One thread.\", \"Pure "
+              "functions, for any thread.\"" % path
+              for path in sources((".h",)) if not says_threads(read(path))])
+
+
+def check_header_comments_themselves(_):
+    """The word counts in the opening comment, not in a name and not further below."""
+    headers = {"/* A box. One\n * thread. */\n#ifndef X": True, "/* A box for threads. */": True,
+               "/* A box. */\n#ifndef X\n/* For any thread. */": False,
+               "/* A cm_box_thread_t. */": False, "#ifndef X\n/* One thread. */": False}
+    for header, expected in headers.items():
+        if says_threads(header) != expected:
+            raise AssertionError("%r: %s expected" % (header, expected))
+
+
 def check_types(_):
     """A second definition of a type breaks the one-definition rule when C++ sees both."""
     places = {}
@@ -375,6 +400,8 @@ def tests():
     yield "style/cql-memory", check_cql_memory
     yield "style/engines-in-commands", check_engines_in_commands
     yield "style/include-guards", check_include_guards
+    yield "style/header-comments", check_header_comments
+    yield "style/header-comments-are-read", check_header_comments_themselves
     yield "style/types", check_types
     yield "style/prefixes", check_prefixes
     yield "style/unit-tests-mirror", check_unit_tests_mirror

@@ -1,4 +1,4 @@
-/* Foreign text on a terminal: making it harmless, and its width. Pure functions. */
+/* Foreign text on a terminal: making it harmless, and its width. Pure functions, for any thread. */
 #ifndef CM_BASE_TERMINAL_H
 #define CM_BASE_TERMINAL_H
 

@@ -1,4 +1,4 @@
-/* The option that says which index keeps the answers (base/options.h). Constant. */
+/* The option that says which index keeps the answers (base/options.h). Constant, for any thread. */
 #ifndef CM_INDEX_OPTIONS_H
 #define CM_INDEX_OPTIONS_H
 

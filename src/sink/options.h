@@ -1,5 +1,5 @@
 /* Options that say where events go and how that is reached (base/options.h): arrays of rows that a
- * command composes, for a struct that belongs to the command. Constants. */
+ * command composes, for a struct that belongs to the command. Constants, for any thread. */
 #ifndef CM_SINK_OPTIONS_H
 #define CM_SINK_OPTIONS_H
 

@@ -1,4 +1,4 @@
-/* Events from the columns of a block, with their strings. */
+/* Events from the columns of a block, with their strings. One thread, that of the reader. */
 #ifndef CM_STORE_EVENT_AT_H
 #define CM_STORE_EVENT_AT_H
 

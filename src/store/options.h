@@ -1,5 +1,6 @@
 /* Options that say which store keeps the raw events and how it is reached (base/options.h): arrays
- * of rows that a command composes, for a struct that belongs to the command. Constants. */
+ * of rows that a command composes, for a struct that belongs to the command. Constants, for any
+ * thread. */
 #ifndef CM_STORE_OPTIONS_H
 #define CM_STORE_OPTIONS_H
 

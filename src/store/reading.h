@@ -1,5 +1,5 @@
 /* What opening a store for the mill or for `verify` has found (open.h): how much was read, and what
- * the user should know about it. Plain data of the caller. */
+ * the user should know about it. Plain data of the caller, for one thread at a time. */
 #ifndef CM_STORE_READING_H
 #define CM_STORE_READING_H
 

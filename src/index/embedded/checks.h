@@ -12,7 +12,7 @@
  *
  * A query visits all rows of its windows, so that it can add them up and compare. `updated_at` of a
  * row is in no sum. Functions that write need the writer's connection, and a transaction unless
- * their comment says otherwise. */
+ * their comment says otherwise. One thread, that of the connection. */
 #ifndef CM_INDEX_EMBEDDED_CHECKS_H
 #define CM_INDEX_EMBEDDED_CHECKS_H
 

@@ -1,7 +1,8 @@
 /* A query of the embedded index as SQL.
  *
  * It visits all rows of its windows and dimension, which share a checksum (checks.h), and as few
- * others as possible: times are ranges of the key, and the few rows of all urls have an index. */
+ * others as possible: times are ranges of the key, and the few rows of all urls have an index. One
+ * thread, that of the connection. */
 #ifndef CM_INDEX_EMBEDDED_SELECT_H
 #define CM_INDEX_EMBEDDED_SELECT_H
 

@@ -2,7 +2,7 @@
  *
  * schema.c has the tables, embedded.c reads, apply.c is the transaction, strings.c gives urls and
  * countries their ids, rows.c writes rows, difference.c finds those that differ, checks.c has their
- * checksums. */
+ * checksums. One thread, that of the connection. */
 #ifndef CM_INDEX_EMBEDDED_TABLES_H
 #define CM_INDEX_EMBEDDED_TABLES_H
 
