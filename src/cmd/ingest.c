@@ -126,7 +126,7 @@ static unsigned long long retries_of(const ingest_t *self)
 static void look(void *context)
 {
     ingest_t *self = context;
-    cm_intake_look(&self->intake, self->store);
+    cm_intake_note_waiting(&self->intake, self->store);
 }
 
 static uint64_t count(const void *context)

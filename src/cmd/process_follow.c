@@ -82,7 +82,7 @@ static int refresh(void *context, cm_err_t *err)
 static void look(void *context)
 {
     follower_t *self = context;
-    cm_intake_look(&self->intake, NULL);
+    cm_intake_note_waiting(&self->intake, NULL);
 }
 
 static uint64_t count(const void *context)

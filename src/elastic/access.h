@@ -69,7 +69,7 @@ void cm_elastic_wait_init(cm_elastic_wait_t *wait, const cm_elastic_access_t *ac
                           const cm_waiter_t *waiter);
 
 /* Called every CM_ELASTIC_POLL_MS of a wait: CM_ESTOP, the waiter's code, or 0 to go on. */
-int cm_elastic_wait_look(cm_elastic_wait_t *wait, cm_err_t *err);
+int cm_elastic_wait_check(cm_elastic_wait_t *wait, cm_err_t *err);
 
 /* Notes a failed attempt: no answer came, or one that asks to try again later. */
 void cm_elastic_wait_lost(cm_elastic_wait_t *wait, size_t host, CURLcode code, const char *detail);

@@ -96,7 +96,7 @@ static int run(cm_elastic_t *client, cm_elastic_wait_t *wait, CURLcode *code, cm
         multi_code = curl_multi_perform(client->multi, &running);
         if (running == 0)
             break;
-        rc = cm_elastic_wait_look(wait, err);
+        rc = cm_elastic_wait_check(wait, err);
         if (rc == 0 && multi_code == CURLM_OK)
             multi_code = curl_multi_poll(client->multi, NULL, 0, CM_ELASTIC_POLL_MS, NULL);
     }
@@ -161,7 +161,7 @@ static int wait_after(cm_elastic_t *client, cm_elastic_wait_t *wait, int64_t *de
                     cm_elastic_wait_delay(wait, delay_ms, after_s * 1000) * INT64_C(1000000);
     for (;;) {
         int64_t left = (until - cm_clock_ticks_ns() + 999999) / 1000000;
-        int rc = cm_elastic_wait_look(wait, err);
+        int rc = cm_elastic_wait_check(wait, err);
         if (rc < 0 || left <= 0)
             return rc;
         cm_sleep_ms(left < CM_ELASTIC_POLL_MS ? left : CM_ELASTIC_POLL_MS);

@@ -19,7 +19,7 @@ void cm_elastic_wait_init(cm_elastic_wait_t *wait, const cm_elastic_access_t *ac
     wait->random = (uint64_t)wait->asked_ns;
 }
 
-int cm_elastic_wait_look(cm_elastic_wait_t *wait, cm_err_t *err)
+int cm_elastic_wait_check(cm_elastic_wait_t *wait, cm_err_t *err)
 {
     const atomic_bool *stop = wait->access->settings->stop;
     const char *reason = wait->reason[0] != '\0' ? wait->reason : NULL;

@@ -103,7 +103,7 @@ cm_sink_t *cm_intake_sink(cm_intake_t *intake, cm_sink_t *store)
 
 /* ---- while it runs ---- */
 
-void cm_intake_look(cm_intake_t *intake, cm_store_t *store)
+void cm_intake_note_waiting(cm_intake_t *intake, cm_store_t *store)
 {
     const char *kafka = intake->topic != NULL ? cm_source_kafka_trouble(intake->topic) : NULL;
     const char *server = store != NULL ? cm_store_trouble(store) : NULL;

@@ -55,8 +55,8 @@ int cm_intake_open(cm_intake_t *intake, const cm_intake_options_t *options, cm_e
  * rest to `store`. It belongs to the intake. */
 cm_sink_t *cm_intake_sink(cm_intake_t *intake, cm_sink_t *store);
 
-/* Looks which server does not answer, Kafka or that of `store` (NULL: none). */
-void cm_intake_look(cm_intake_t *intake, cm_store_t *store);
+/* Notes which server does not answer, Kafka or that of `store` (NULL: none). */
+void cm_intake_note_waiting(cm_intake_t *intake, cm_store_t *store);
 
 /* Appends "; waiting for Kafka: reason", if a server is waited for. */
 void cm_intake_add_waiting(const cm_intake_t *intake, cm_buf_t *line);

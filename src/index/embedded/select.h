@@ -32,7 +32,7 @@ int cm_index_select_register(const cm_database_t *database, cm_err_t *err);
 
 /* `checked`: each row of the windows is added to the scan. `indexed`: the file has the indexes.
  * Borrows the query; the caller frees. Rows are url, country, start, updated_at and
- * CM_NUMBER_COLUMNS. */
+ * CM_MEASURE_COLUMNS. */
 void cm_index_select_build(cm_index_select_t *ask, const cm_index_query_t *query, bool checked,
                            bool indexed);
 
