@@ -68,7 +68,6 @@ static int open_all(ingest_t *self)
     cm_app_t *app = self->app;
     const cm_pipeline_env_t env = cm_app_env(app);
 
-    self->target = cm_app_store_settings(app, &asked->store);
     self->target.waiter = &self->intake.store_waiter;
     int rc = cm_timestamp_format_open(&asked->intake.times, &self->times, &app->err);
     if (rc == 0)
@@ -204,8 +203,9 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
     (void)argc;
     (void)argv;
+    self.target = cm_app_store_settings(app, &self.options->store);
     if (self.options->intake.dead_to == CM_INTAKE_DEAD_TO_STORE &&
-        self.options->store.engine != CM_STORE_EMBEDDED)
+        !cm_store_in_data_dir(&self.target))
         return cm_fail(&app->err, CM_EUSAGE, "--dead-to store wants --store embedded");
     int rc = open_all(&self);
     if (rc == 0) {

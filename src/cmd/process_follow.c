@@ -146,7 +146,7 @@ int cm_processing_follow(cm_app_t *app, const cm_processing_options_t *asked, un
 {
     follower_t self = {.app = app, .options = asked, .windows = windows};
 
-    self.index = cm_app_index_settings(app, asked->index, &asked->elastic);
+    self.index = cm_app_index_settings(app, &asked->index);
     int rc = open_all(&self);
     if (rc == 0)
         rc = loop(&self);

@@ -12,6 +12,11 @@ static cm_elastic_settings_t elastic_settings(const cm_index_settings_t *setting
     return elastic;
 }
 
+cm_index_settings_t cm_index_settings_of_data_dir(const char *data_dir, bool daily)
+{
+    return (cm_index_settings_t){.engine = CM_INDEX_EMBEDDED, .data_dir = data_dir, .daily = daily};
+}
+
 int cm_index_open(const cm_index_settings_t *settings, cm_index_t **index, cm_err_t *err)
 {
     const cm_elastic_settings_t elastic = elastic_settings(settings);
@@ -37,9 +42,22 @@ int cm_index_open_writer(const cm_index_settings_t *settings, cm_store_t *store,
     return rc;
 }
 
+int cm_index_open_server(const cm_index_settings_t *settings, cm_index_t **index, cm_err_t *err)
+{
+    cm_index_settings_t server = *settings;
+
+    server.engine = CM_INDEX_ELASTICSEARCH;
+    return cm_index_open_writer(&server, NULL, index, err);
+}
+
 bool cm_index_in_data_dir(const cm_index_settings_t *settings)
 {
     return settings->engine == CM_INDEX_EMBEDDED;
+}
+
+const cm_elastic_settings_t *cm_index_server(const cm_index_settings_t *settings)
+{
+    return settings->engine == CM_INDEX_ELASTICSEARCH ? &settings->elasticsearch : NULL;
 }
 
 const char *cm_index_place(const cm_index_settings_t *settings)

@@ -161,7 +161,7 @@ static bool is_document(const cm_replay_letter_t *letter)
 static int forget_checkpoints(cm_replay_place_t *place, cm_err_t *err)
 {
     store_place_t *self = (store_place_t *)place;
-    const cm_index_settings_t here = {.engine = CM_INDEX_EMBEDDED, .data_dir = self->data_dir};
+    const cm_index_settings_t here = cm_index_settings_of_data_dir(self->data_dir, false);
     cm_index_t *index;
 
     int rc = cm_index_open_writer(&here, self->store, &index, err);

@@ -18,6 +18,16 @@ void cm_store_describe(const cm_store_settings_t *settings, cm_buf_t *text)
         cm_buf_add_text(text, settings->data_dir);
 }
 
+bool cm_store_in_data_dir(const cm_store_settings_t *settings)
+{
+    return settings->engine == CM_STORE_EMBEDDED;
+}
+
+const cm_cassandra_settings_t *cm_store_table(const cm_store_settings_t *settings)
+{
+    return settings->engine == CM_STORE_CASSANDRA ? &settings->cassandra : NULL;
+}
+
 int cm_store_open(const cm_store_settings_t *settings, cm_store_t **store, cm_err_t *err)
 {
     const cm_store_cassandra_options_t cassandra = {

@@ -22,4 +22,9 @@ typedef struct cm_store_options {
 extern const cm_option_t cm_store_option[];
 extern const cm_option_t cm_store_server_option_rows[];
 
+/* Whether the user names a server for the events: by choosing that store, or by an address in
+ * `values`. `offset`: of the options in the struct that `values` filled. */
+bool cm_store_server_named(const cm_store_options_t *options, const cm_option_values_t *values,
+                           size_t offset);
+
 #endif
