@@ -14,7 +14,7 @@ DIRECTORIES = ("src", "tests", "web", "spark", "stack", "bench", "scripts")
 MAX_FILE = 800
 MAX_SOURCE = 600  # of a file of the program
 MAX_COMMAND = 250  # of a file in src/cmd
-MAX_ENGINES = 60  # lines in src/cmd that name an engine's function or type
+MAX_ENGINES = 30  # lines in src/cmd that name an engine's function or type
 MAX_FUNCTION = 60
 
 # The risk of each banned call, and its replacement.
@@ -202,6 +202,25 @@ def check_engines_in_commands(_):
              if ENGINE.search(line)]
     if len(lines) > MAX_ENGINES:
         complain(["%d lines name an engine, the limit is %d" % (len(lines), MAX_ENGINES), *lines])
+
+
+CHOICE = re.compile(r"^typedef enum cm_\w+_choice \{(.*?)\}", re.M | re.S)
+
+
+def check_engines_compared(_):
+    """Only open.c and the options of a room know which engine is chosen: others ask them what they
+    need to know of it, such as cm_store_in_data_dir()."""
+    knows = re.compile(r"src/(sink|store|index)/(open|options)\.[ch]")
+    names = [name for path in sources((".h",)) if knows.fullmatch(path)
+             for values in CHOICE.findall(read(path)) for name in re.findall(r"CM_\w+", values)]
+    if len(names) < 6:
+        raise AssertionError("the enums of sink, store and index have only %s" % names)
+    chosen = re.compile(r"\b(%s)\b" % "|".join(names))
+    complain(["%s:%d: depends on %s; ask src/*/open.h or options.h of its room instead" % (
+        path, number, found.group())
+              for path in sources(CODE) if not knows.fullmatch(path)
+              for number, line in enumerate(without_comments_and_texts(read(path)).splitlines(), 1)
+              for found in chosen.finditer(line)])
 
 
 def check_include_guards(_):
@@ -399,6 +418,7 @@ def tests():
     yield "style/cql-layers", check_cql_layers
     yield "style/cql-memory", check_cql_memory
     yield "style/engines-in-commands", check_engines_in_commands
+    yield "style/engines-compared", check_engines_compared
     yield "style/include-guards", check_include_guards
     yield "style/header-comments", check_header_comments
     yield "style/header-comments-are-read", check_header_comments_themselves
