@@ -40,8 +40,8 @@ int cm_index_mirror_start(const cm_index_mirror_options_t *options, cm_index_mir
 /* The source may have changed: a push begins, or follows the one at work. */
 void cm_index_mirror_wake(cm_index_mirror_t *mirror);
 
-/* Writes what waits into the store, which has nothing uncommitted. Returns the error that ended the
- * thread, once there is one. */
+/* Writes what waits into the store, which has nothing uncommitted; after a failure it still waits,
+ * for the next call. Returns the error that ended the thread, once there is one. */
 int cm_index_mirror_collect(cm_index_mirror_t *mirror, cm_err_t *err);
 
 /* Waits until all is pushed, and collects. `bar`: shows progress, and a sentence while the target
