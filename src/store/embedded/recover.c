@@ -7,6 +7,7 @@
 #include "store/embedded/setting.h"
 #include "store/embedded/sound.h"
 #include "store/embedded/store.h"
+#include "store/event_at.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -158,28 +159,21 @@ static int save_rest(recovering_t *self)
 static bool event_at(const cm_found_t *found, const cm_columns_t *columns, uint32_t row, bool cold,
                      cm_event_t *event, char key[CM_UUID_TEXT], bool *partial)
 {
-    cm_str_t *const texts[CM_FIELD_COUNT] = {
-        [CM_USER] = &event->user_id, [CM_URL] = &event->url,         [CM_COUNTRY] = &event->country,
-        [CM_CITY] = &event->city,    [CM_BROWSER] = &event->browser, [CM_OS] = &event->os,
-        [CM_DEVICE] = &event->device};
+    cm_str_t *strings[CM_FIELD_COUNT];
 
+    cm_store_event_strings(event, strings);
     *event = (cm_event_t){.timestamp = columns->time[row]};
     *partial = !cold;
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
         if (field >= CM_CITY && !cold)
             continue;
-        if (cm_found_string(found, (cm_field_t)field, columns->ids[field][row], texts[field]))
+        if (cm_found_string(found, (cm_field_t)field, columns->ids[field][row], strings[field]))
             continue;
         if (field == CM_USER || field == CM_URL)
             return false;
         *partial = true;
     }
-    if (columns->keys[row].kind == CM_KEY_TEXT) {
-        event->row_key = columns->keys[row].text;
-    } else if (columns->keys[row].kind == CM_KEY_UUID) {
-        cm_uuid_format(columns->keys[row].uuid, key);
-        event->row_key = (cm_str_t){key, CM_UUID_TEXT};
-    }
+    event->row_key = cm_store_row_key_at(columns, row, key);
     cm_event_complete(event);
     return true;
 }
