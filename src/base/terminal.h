@@ -12,4 +12,8 @@ void cm_terminal_add(cm_buf_t *buf, cm_str_t text);
  * combines with its neighbour, otherwise one (Unicode Standard Annex 11, by blocks). */
 size_t cm_terminal_columns(cm_str_t text);
 
+/* Appends the text with spaces after it, or before it (`right`), up to `width` columns; a wider
+ * text is appended as it is. */
+void cm_terminal_add_padded(cm_buf_t *buf, cm_str_t text, size_t width, bool right);
+
 #endif
