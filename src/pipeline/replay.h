@@ -49,6 +49,7 @@ struct cm_replay_place {
     const cm_replay_place_ops_t *ops;
     cm_sink_t *sink;          /* takes the events of replayed letters; NULL: opened to be read */
     const char *list_command; /* that lists its letters */
+    bool text_ids;            /* ids are text, not numbers */
     const char *none;         /* the sentence for a place without letters; NULL: nothing is said */
     /* Letters that are committed together, because a commit waits for a disk or a server. */
     size_t group_letters, group_bytes;
