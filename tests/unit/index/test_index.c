@@ -103,10 +103,11 @@ static void check_query(cm_index_t *index, const cm_index_query_t *query, const 
     cm_buf_free(&rows);
 }
 
-/* The assertions that hold for both. */
-static void check_answers(cm_index_t *index)
+/* The assertions that hold for all. `of_others`: the answers count as another store's. */
+static void check_answers(cm_index_t *index, bool of_others)
 {
     cm_freshness_t freshness;
+    unsigned own, others;
     int64_t watermark;
     cm_err_t err;
 
@@ -129,6 +130,9 @@ static void check_answers(cm_index_t *index)
     assert_int_equal(freshness.cells, 2);
     assert_ok(cm_index_freshness(index, CM_WINDOW_DAY, &freshness, &err), err);
     assert_false(freshness.present);
+    assert_ok(cm_index_kept(index, &own, &others, &err), err);
+    assert_int_equal(own, of_others ? 0 : cm_window_mask(CM_WINDOW_ALL));
+    assert_int_equal(others, of_others ? cm_window_mask(CM_WINDOW_ALL) : 0);
     assert_ok(cm_index_watermark(index, &watermark, &err), err);
     assert_true(watermark >= 1000);
 }
@@ -164,8 +168,8 @@ static void check_mirror(int engine)
     apply(&pair);
     assert_int_equal(pair.applied.sent, engine == CM_INDEX_EMBEDDED ? 7 : 8); /* + freshness */
     assert_true(pair.checkpoint.watermark > 0);
-    check_answers(pair.made);
-    check_answers(pair.copied);
+    check_answers(pair.made, false);
+    check_answers(pair.copied, engine == CM_INDEX_EMBEDDED);
     cm_index_verified_t verified = verify(pair.made, pair.copied);
     assert_int_equal(cm_index_verified_wrong(&verified), 0);
     assert_int_equal(verified.cells, 2);
