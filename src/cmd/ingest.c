@@ -71,7 +71,8 @@ static int open_all(ingest_t *self)
     self->target.waiter = &self->intake.store_waiter;
     int rc = cm_timestamp_format_open(&asked->intake.times, &self->times, &app->err);
     if (rc == 0)
-        rc = cm_intake_init(&self->intake, &env, asked->intake.geoip, &app->err);
+        rc = cm_intake_init(&self->intake, &env, cm_store_engine(&self->target),
+                            asked->intake.geoip, &app->err);
     if (rc == 0)
         rc = cm_pipeline_reach(&env, open_store, self, &self->retries, &app->err);
     if (rc < 0)

@@ -27,10 +27,10 @@ static void print_reading(cm_app_t *app, const cm_store_reading_t *read)
     cm_buf_add_text(&line, read->full ? "read all " : "read ");
     cm_buf_add_grouped(&line, read->rows);
     if (read->full) {
-        cm_buf_printf(&line, " rows of Cassandra: %s", read->why);
+        cm_buf_printf(&line, " rows of %s: %s", read->engine, read->why);
     } else {
-        cm_buf_add_text(&line,
-                        " rows of Cassandra that were written since the last time, of which ");
+        cm_buf_printf(&line, " rows of %s that were written since the last time, of which ",
+                      read->engine);
         cm_buf_add_grouped(&line, read->changed);
         cm_buf_add_text(&line, " were new or changed");
     }
@@ -40,8 +40,8 @@ static void print_reading(cm_app_t *app, const cm_store_reading_t *read)
 
 static void add_reading_json(cm_buf_t *json, const cm_store_reading_t *read)
 {
-    cm_buf_printf(json, "\"cassandra\":{\"full\":%s,\"rows\":%lld", read->full ? "true" : "false",
-                  (long long)read->rows);
+    cm_buf_printf(json, "\"%s\":{\"full\":%s,\"rows\":%lld", read->choice,
+                  read->full ? "true" : "false", (long long)read->rows);
     if (read->full)
         cm_buf_printf(json, ",\"why\":\"%s\"}", read->why);
     else
@@ -113,8 +113,8 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
         print_account(app, &done, seconds, copied ? &pushed : NULL, cm_index_place(&target), read);
     if (rc == 0 && pushed.refused > 0 && asked->every == 0)
         return cm_fail(&app->err, CM_EIO,
-                       "Elasticsearch refused %llu documents; `clickmill dead list` says why",
-                       (unsigned long long)pushed.refused);
+                       "%s refused %llu documents; `clickmill dead list` says why",
+                       cm_index_engine(&target), (unsigned long long)pushed.refused);
     return rc;
 }
 

@@ -137,7 +137,7 @@ static void print_start(const runner_t *runner)
     cm_run_demo_describe(&runner->demo, &way);
     cm_cluster_describe(&run->cluster, &way);
     if (run->mirror != NULL)
-        cm_buf_printf(&way, ", answers also in Elasticsearch's %s",
+        cm_buf_printf(&way, ", answers also in %s's %s", cm_index_mirror_engine(run->mirror),
                       cm_index_mirror_place(run->mirror));
     fprintf(messages, "clickmill %s: data in %s, dashboard and API on %s://%s%s\n", CM_VERSION,
             run->app->global.data_dir, asked->collect.tls.cert != NULL ? "https" : "http",

@@ -34,7 +34,7 @@ static int open_remote(void *context)
     return cm_store_open(&cluster->store, &cluster->remote, &cluster->app->err);
 }
 
-/* The embedded store is written last: its positions count when Cassandra has the events. */
+/* The embedded store is written last: its positions count when the other one has the events. */
 static int open_topic(cm_cluster_t *cluster, const cm_pipeline_env_t *env, cm_store_t *embedded,
                       cm_pipeline_t *pipeline)
 {
@@ -67,7 +67,8 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
     cm_kafka_ends_init(&cluster->ends);
     cm_letters_open(&cluster->letters, &env, app->global.data_dir, &embedded->sink);
     *sink = &embedded->sink;
-    int rc = cm_intake_init(&cluster->intake, &env, topic ? geoip : NULL, &app->err);
+    int rc = cm_intake_init(&cluster->intake, &env, cm_store_engine(&cluster->store),
+                            topic ? geoip : NULL, &app->err);
     if (rc == 0 && !cm_store_in_data_dir(&cluster->store)) {
         rc = cm_pipeline_reach(&env, open_remote, cluster, &cluster->retries, &app->err);
         if (rc == 0)

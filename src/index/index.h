@@ -163,7 +163,7 @@ typedef struct cm_index_ops {
 
 struct cm_index {
     const cm_index_ops_t *ops;
-    const char *engine; /* what sentences call it: "Elasticsearch" */
+    const char *engine; /* what sentences call it: "Elasticsearch"; set by index/open.h */
     const char *name;   /* what its checkpoints are kept under; lives as long as the index */
     bool daily;         /* user ids live for one UTC day, says the configuration */
     /* Neither checksums nor a freshness that another program wrote matter: all rows are compared

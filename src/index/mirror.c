@@ -371,6 +371,11 @@ void cm_index_mirror_add_status(const cm_index_mirror_t *self, cm_buf_t *line)
         cm_buf_printf(line, "; waiting for %s: %s", self->target->engine, reason);
 }
 
+const char *cm_index_mirror_engine(const cm_index_mirror_t *mirror)
+{
+    return mirror->target->engine;
+}
+
 const char *cm_index_mirror_place(const cm_index_mirror_t *mirror)
 {
     return cm_index_place(&mirror->options.target);

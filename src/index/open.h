@@ -46,6 +46,13 @@ const cm_elastic_settings_t *cm_index_server(const cm_index_settings_t *settings
 /* What a user calls the place where the answers are: a directory or an alias. */
 const char *cm_index_place(const cm_index_settings_t *settings);
 
+/* What sentences call the engine: "Elasticsearch". */
+const char *cm_index_engine(const cm_index_settings_t *settings);
+
+/* Whether a dead letter of this origin is a row that an index refused; if so, `*index` gets which
+ * engine, for cm_index_engine() and cm_index_argument(). */
+bool cm_index_refused(cm_str_t origin, cm_index_settings_t *index);
+
 /* What `process` needs beside its other options to write this index: "" or
  * " --index elasticsearch". */
 const char *cm_index_argument(const cm_index_settings_t *settings);

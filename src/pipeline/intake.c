@@ -30,14 +30,17 @@ static int wait_for_dead(void *context, uint64_t retries, const char *reason)
 
 static int wait_for_store(void *context, uint64_t retries, const char *reason)
 {
+    cm_intake_t *intake = context;
+
     (void)retries;
-    return wait_for_server(context, "Cassandra", reason);
+    return wait_for_server(intake, intake->store_engine, reason);
 }
 
-int cm_intake_init(cm_intake_t *intake, const cm_pipeline_env_t *env, const char *geoip,
-                   cm_err_t *err)
+int cm_intake_init(cm_intake_t *intake, const cm_pipeline_env_t *env, const char *store_engine,
+                   const char *geoip, cm_err_t *err)
 {
     *intake = (cm_intake_t){.env = *env,
+                            .store_engine = store_engine,
                             .store_waiter = {wait_for_store, intake},
                             .dead_waiter = {wait_for_dead, intake}};
     return cm_enrich_thread_open_geoip(&intake->enriching, geoip, env->log, err);
@@ -108,7 +111,7 @@ void cm_intake_note_waiting(cm_intake_t *intake, cm_store_t *store)
     const char *kafka = intake->topic != NULL ? cm_source_kafka_trouble(intake->topic) : NULL;
     const char *server = store != NULL ? cm_store_trouble(store) : NULL;
 
-    intake->waiting_for = kafka != NULL ? "Kafka" : server != NULL ? "Cassandra" : NULL;
+    intake->waiting_for = kafka != NULL ? "Kafka" : server != NULL ? intake->store_engine : NULL;
     intake->waiting_reason = kafka != NULL ? kafka : server;
 }
 

@@ -29,6 +29,9 @@ typedef struct cm_store_settings {
  * KEYSPACE.TABLE". */
 void cm_store_describe(const cm_store_settings_t *settings, cm_buf_t *text);
 
+/* What sentences call the engine: "Cassandra". */
+const char *cm_store_engine(const cm_store_settings_t *settings);
+
 /* Whether the events are in the data directory's own store. */
 bool cm_store_in_data_dir(const cm_store_settings_t *settings);
 

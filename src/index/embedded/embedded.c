@@ -389,7 +389,6 @@ static int open_on(embedded_index_t *self, const cm_database_t *database, cm_ind
                    cm_err_t *err)
 {
     self->index.ops = &ops;
-    self->index.engine = "the embedded index";
     self->index.name = database->path;
     self->database = database;
     int rc = cm_index_select_register(database, err);

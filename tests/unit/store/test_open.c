@@ -10,6 +10,7 @@ static void test_events_in_the_data_directory(void **state)
     (void)state;
     assert_true(cm_store_in_data_dir(&settings));
     assert_null(cm_store_table(&settings));
+    assert_string_equal(cm_store_engine(&settings), "the embedded store");
 }
 
 static void test_events_in_a_table(void **state)
@@ -20,6 +21,7 @@ static void test_events_in_a_table(void **state)
     (void)state;
     assert_false(cm_store_in_data_dir(&settings));
     assert_ptr_equal(cm_store_table(&settings), &settings.cassandra);
+    assert_string_equal(cm_store_engine(&settings), "Cassandra");
 }
 
 int main(void)
