@@ -69,7 +69,7 @@ void cm_elastic_wait_refused(cm_elastic_wait_t *wait, size_t host, const cm_elas
     cm_buf_t reason = CM_BUF_INIT;
 
     cm_buf_printf(&reason, "%s: ", wait->access->hosts[host]);
-    cm_elastic_add_words(&reason, reply);
+    cm_elastic_add_reply_reason(&reason, reply);
     cm_elastic_wait_failed(wait, reason.data);
     cm_buf_free(&reason);
 }
