@@ -14,7 +14,7 @@ DIRECTORIES = ("src", "tests", "web", "spark", "stack", "bench", "scripts")
 MAX_FILE = 800
 MAX_SOURCE = 600  # of a file of the program
 MAX_COMMAND = 250  # of a file in src/cmd
-MAX_ENGINES = 60  # lines in src/cmd that name an engine's function or type
+MAX_ENGINES = 30  # lines in src/cmd that name an engine's function or type
 MAX_FUNCTION = 60
 
 # The risk of each banned call, and its replacement.
@@ -204,6 +204,25 @@ def check_engines_in_commands(_):
         complain(["%d lines name an engine, the limit is %d" % (len(lines), MAX_ENGINES), *lines])
 
 
+CHOICE = re.compile(r"^typedef enum cm_\w+_choice \{(.*?)\}", re.M | re.S)
+
+
+def check_engines_compared(_):
+    """Only open.c and the options of a room know which engine is chosen: others ask them what they
+    need to know of it, such as cm_store_in_data_dir()."""
+    knows = re.compile(r"src/(sink|store|index)/(open|options)\.[ch]")
+    names = [name for path in sources((".h",)) if knows.fullmatch(path)
+             for values in CHOICE.findall(read(path)) for name in re.findall(r"CM_\w+", values)]
+    if len(names) < 6:
+        raise AssertionError("the enums of sink, store and index have only %s" % names)
+    chosen = re.compile(r"\b(%s)\b" % "|".join(names))
+    complain(["%s:%d: depends on %s; ask src/*/open.h or options.h of its room instead" % (
+        path, number, found.group())
+              for path in sources(CODE) if not knows.fullmatch(path)
+              for number, line in enumerate(without_comments_and_texts(read(path)).splitlines(), 1)
+              for found in chosen.finditer(line)])
+
+
 def check_include_guards(_):
     """The guard of a header is its path, so that two headers never share one."""
     problems = []
@@ -212,6 +231,31 @@ def check_include_guards(_):
         if "#ifndef %s\n#define %s\n" % (guard, guard) not in read(path):
             problems.append("%s: the guard is not %s" % (path, guard))
     complain(problems)
+
+
+OPENING = re.compile(r"/\*.*?\*/", re.S)
+
+
+def says_threads(header):
+    """Whether the comment that a header opens with says which threads may use what it declares."""
+    opening = OPENING.match(header)
+    return bool(opening and re.search(r"\bthreads?\b", opening.group()))
+
+
+def check_header_comments(_):
+    complain(["%s: the opening comment does not say which threads may use it: \"One thread.\", \"Pure "
+              "functions, for any thread.\"" % path
+              for path in sources((".h",)) if not says_threads(read(path))])
+
+
+def check_header_comments_themselves(_):
+    """The word counts in the opening comment, not in a name and not further below."""
+    headers = {"/* A box. One\n * thread. */\n#ifndef X": True, "/* A box for threads. */": True,
+               "/* A box. */\n#ifndef X\n/* For any thread. */": False,
+               "/* A cm_box_thread_t. */": False, "#ifndef X\n/* One thread. */": False}
+    for header, expected in headers.items():
+        if says_threads(header) != expected:
+            raise AssertionError("%r: %s expected" % (header, expected))
 
 
 def check_types(_):
@@ -374,7 +418,10 @@ def tests():
     yield "style/cql-layers", check_cql_layers
     yield "style/cql-memory", check_cql_memory
     yield "style/engines-in-commands", check_engines_in_commands
+    yield "style/engines-compared", check_engines_compared
     yield "style/include-guards", check_include_guards
+    yield "style/header-comments", check_header_comments
+    yield "style/header-comments-are-read", check_header_comments_themselves
     yield "style/types", check_types
     yield "style/prefixes", check_prefixes
     yield "style/unit-tests-mirror", check_unit_tests_mirror

@@ -3,7 +3,7 @@
  * A function that can fail returns 0 (or a count) or one of the codes below, and writes the
  * sentence into the caller's cm_err_t: what failed, where, and what to do about it. The caller owns
  * the cm_err_t; it holds no memory of its own. A code maps to exactly one exit status of the
- * program, see cm_err_exit_status(). */
+ * program, see cm_err_exit_status(). For any thread: nothing is shared. */
 #ifndef CM_BASE_ERR_H
 #define CM_BASE_ERR_H
 

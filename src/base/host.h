@@ -1,5 +1,5 @@
 /* Host names in one form: lower case, without a dot at the end, and if they are not ASCII in the
- * form that browsers send (xn--, UTS 46). Pure functions. */
+ * form that browsers send (xn--, UTS 46). Pure functions, for any thread. */
 #ifndef CM_BASE_HOST_H
 #define CM_BASE_HOST_H
 

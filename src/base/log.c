@@ -12,27 +12,17 @@
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
-const char *const cm_debug_names[CM_DEBUG_COUNT + 1] = {
-    [CM_DEBUG_CONFIG] = "config",       [CM_DEBUG_SOURCE] = "source",
-    [CM_DEBUG_KAFKA] = "kafka",         [CM_DEBUG_CQL] = "cql",
-    [CM_DEBUG_CASSANDRA] = "cassandra", [CM_DEBUG_ELASTIC] = "elastic",
-    [CM_DEBUG_STORE] = "store",         [CM_DEBUG_MILL] = "mill",
-    [CM_DEBUG_INDEX] = "index",         [CM_DEBUG_PIPELINE] = "pipeline",
-    [CM_DEBUG_SERVE] = "serve",         [CM_DEBUG_SPARK] = "spark",
-};
+#define NAME(id, name) [CM_DEBUG_##id] = name,
+const char *const cm_debug_names[CM_DEBUG_COUNT + 1] = {CM_DEBUG_CONTEXTS(NAME)};
 
 static int fail_context(const char *name, cm_err_t *err)
 {
-    cm_buf_t text = CM_BUF_INIT;
     const char *near = cm_nearest(name, cm_debug_names);
 
-    for (int i = 0; i < CM_DEBUG_COUNT; i++)
-        cm_buf_printf(&text, "%s%s", i > 0 ? ", " : "", cm_debug_names[i]);
-    cm_fail(err, CM_EUSAGE, "--debug knows no context \"%.40s\"%s%s%s; there are %s, and all", name,
-            near != NULL ? " (did you mean " : "", near != NULL ? near : "",
-            near != NULL ? "?)" : "", text.data);
-    cm_buf_free(&text);
-    return CM_EUSAGE;
+    return cm_fail(err, CM_EUSAGE,
+                   "--debug knows no context \"%.40s\"%s%s%s; there are " CM_DEBUG_LIST "and all",
+                   name, near != NULL ? " (did you mean " : "", near != NULL ? near : "",
+                   near != NULL ? "?)" : "");
 }
 
 int cm_debug_parse(const char *text, unsigned *contexts, cm_err_t *err)

@@ -18,22 +18,29 @@ typedef enum cm_level {
     CM_LOG_DEBUG,
 } cm_level_t;
 
-/* The parts of the program that have debug entries, in the order of cm_debug_names. */
+/* The parts of the program that have debug entries: CM_DEBUG_CONFIG and so on, and their names. */
+#define CM_DEBUG_CONTEXTS(CONTEXT)                                                                 \
+    CONTEXT(CONFIG, "config")       /* where settings come from */                                 \
+    CONTEXT(SOURCE, "source")       /* files and synthetic traffic */                              \
+    CONTEXT(KAFKA, "kafka")         /* consumer and producer, and what librdkafka reports */       \
+    CONTEXT(CQL, "cql")             /* connections to Cassandra and its topology */                \
+    CONTEXT(CASSANDRA, "cassandra") /* the table and its companions */                             \
+    CONTEXT(ELASTIC, "elastic")     /* requests to Elasticsearch, retries */                       \
+    CONTEXT(STORE, "store")         /* the embedded store */                                       \
+    CONTEXT(MILL, "mill")           /* plan and phases of computing answers */                     \
+    CONTEXT(INDEX, "index")         /* which answers are written where */                          \
+    CONTEXT(PIPELINE, "pipeline")   /* batches, commits, refreshes */                              \
+    CONTEXT(SERVE, "serve")         /* HTTP connections and requests */                            \
+    CONTEXT(SPARK, "spark")         /* the Spark job */
+
+#define CM_DEBUG_CONSTANT(id, name) CM_DEBUG_##id,
 typedef enum cm_debug_context {
-    CM_DEBUG_CONFIG,    /* where settings come from */
-    CM_DEBUG_SOURCE,    /* files and synthetic traffic */
-    CM_DEBUG_KAFKA,     /* consumer and producer, and what librdkafka reports */
-    CM_DEBUG_CQL,       /* connections to Cassandra and its topology */
-    CM_DEBUG_CASSANDRA, /* the table and its companions */
-    CM_DEBUG_ELASTIC,   /* requests to Elasticsearch, retries */
-    CM_DEBUG_STORE,     /* the embedded store */
-    CM_DEBUG_MILL,      /* plan and phases of computing answers */
-    CM_DEBUG_INDEX,     /* which answers are written where */
-    CM_DEBUG_PIPELINE,  /* batches, commits, refreshes */
-    CM_DEBUG_SERVE,     /* HTTP connections and requests */
-    CM_DEBUG_SPARK,     /* the Spark job */
-    CM_DEBUG_COUNT,
+    CM_DEBUG_CONTEXTS(CM_DEBUG_CONSTANT) CM_DEBUG_COUNT
 } cm_debug_context_t;
+
+/* "config, source, ..., " of all contexts, as one literal. */
+#define CM_DEBUG_LISTED(id, name) name ", "
+#define CM_DEBUG_LIST             CM_DEBUG_CONTEXTS(CM_DEBUG_LISTED)
 
 typedef struct cm_log {
     cm_level_t level;  /* entries above it are dropped */

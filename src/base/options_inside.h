@@ -1,4 +1,4 @@
-/* What the files of base/options share; not for others. */
+/* What the files of base/options share; not for others. Pure functions, for any thread. */
 #ifndef CM_BASE_OPTIONS_INSIDE_H
 #define CM_BASE_OPTIONS_INSIDE_H
 

@@ -79,7 +79,7 @@ void cm_progress_show(cm_progress_t *progress, double fraction, uint64_t count)
     }
     if (fraction >= 0)
         add_time_left(&line, fraction, seconds);
-    cm_progress_tell(progress->stream, progress->terminal, &line);
+    cm_progress_status(progress->stream, progress->terminal, &line);
     progress->drawn = progress->terminal;
     cm_buf_free(&line);
 }
@@ -91,7 +91,7 @@ void cm_progress_line(FILE *stream, cm_str_t text)
     fflush(stream);
 }
 
-void cm_progress_tell(FILE *stream, bool terminal, const cm_buf_t *line)
+void cm_progress_status(FILE *stream, bool terminal, const cm_buf_t *line)
 {
     if (terminal)
         cm_progress_line(stream, (cm_str_t){line->data, line->len});

@@ -37,6 +37,6 @@ void cm_buf_add_grouped(cm_buf_t *buf, int64_t value);
 void cm_progress_line(FILE *stream, cm_str_t text);
 
 /* Writes a line of status: on a terminal it replaces the line before, elsewhere it follows it. */
-void cm_progress_tell(FILE *stream, bool terminal, const cm_buf_t *line);
+void cm_progress_status(FILE *stream, bool terminal, const cm_buf_t *line);
 
 #endif

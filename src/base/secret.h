@@ -1,7 +1,8 @@
 /* Secrets of the configuration, such as passwords, which are kept outside of it.
  *
  * In such a value ${NAME} means an environment variable, and file:PATH the contents of a file.
- * Never print the result. */
+ * Never print the result. The functions keep nothing; the result belongs to the caller's buffer.
+ * For any thread. */
 #ifndef CM_BASE_SECRET_H
 #define CM_BASE_SECRET_H
 

@@ -66,3 +66,15 @@ size_t cm_terminal_columns(cm_str_t text)
     }
     return columns;
 }
+
+void cm_terminal_add_padded(cm_buf_t *buf, cm_str_t text, size_t width, bool right)
+{
+    const size_t columns = cm_terminal_columns(text), gap = width > columns ? width - columns : 0;
+
+    if (!right)
+        cm_buf_add_str(buf, text);
+    for (size_t i = 0; i < gap; i++)
+        cm_buf_add_char(buf, ' ');
+    if (right)
+        cm_buf_add_str(buf, text);
+}

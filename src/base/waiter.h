@@ -1,4 +1,5 @@
-/* A wait for a server, during which the caller is asked whether to go on. */
+/* A wait for a server, during which the caller is asked whether to go on. It is called in the
+ * thread that waits; the context belongs to the caller. */
 #ifndef CM_BASE_WAITER_H
 #define CM_BASE_WAITER_H
 

@@ -1,5 +1,5 @@
 /* Options that say where Cassandra is and how it is used: an array of rows (base/options.h) that a
- * command composes. The struct belongs to the command; tables are constant. */
+ * command composes. The struct belongs to the command; tables are constant, for any thread. */
 #ifndef CM_CASSANDRA_OPTIONS_H
 #define CM_CASSANDRA_OPTIONS_H
 

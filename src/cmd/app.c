@@ -56,14 +56,13 @@ cm_index_refresh_options_t cm_app_refresh_options(const cm_app_t *app, unsigned 
                                         .log = &app->log};
 }
 
-cm_index_settings_t cm_app_index_settings(const cm_app_t *app, int engine,
-                                          const cm_elastic_options_t *elastic)
+cm_index_settings_t cm_app_index_settings(const cm_app_t *app, const cm_index_options_t *options)
 {
-    return (cm_index_settings_t){
-        .engine = engine,
-        .data_dir = app->global.data_dir,
-        .elasticsearch = cm_elastic_settings_of(elastic, app->values, &app->log, app->stop),
-        .daily = app->global.visitors == CM_VISITORS_DAILY};
+    return (cm_index_settings_t){.engine = options->engine,
+                                 .data_dir = app->global.data_dir,
+                                 .elasticsearch = cm_elastic_settings_of(
+                                     &options->elasticsearch, app->values, &app->log, app->stop),
+                                 .daily = app->global.visitors == CM_VISITORS_DAILY};
 }
 
 void cm_app_print_account(cm_app_t *app, const cm_account_t *account, FILE *json)

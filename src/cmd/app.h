@@ -8,7 +8,6 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/options.h"
-#include "elastic/options.h"
 #include "index/open.h"
 #include "pipeline/accounts.h"
 #include "pipeline/env.h"
@@ -34,10 +33,8 @@ typedef struct cm_app {
     cm_err_t err;
 } cm_app_t;
 
-/* The settings of the index that the options mean; `engine` is a cm_index_choice_t. They borrow
- * from the application and from the options. */
-cm_index_settings_t cm_app_index_settings(const cm_app_t *app, int engine,
-                                          const cm_elastic_options_t *elastic);
+/* The settings of the index that the options mean; they borrow from both. */
+cm_index_settings_t cm_app_index_settings(const cm_app_t *app, const cm_index_options_t *options);
 
 /* Writes the buffer to app->out at once, and empties it. CM_EIO; CM_ESTOP, which is no failure,
  * when the reader of a pipe has closed it. */

@@ -86,7 +86,7 @@ static int open_sink(collect_t *self)
     const cm_pipeline_env_t env = cm_app_env(app);
     int rc;
 
-    if (asked->sink.engine == CM_SINK_KAFKA) {
+    if (cm_sink_is_topic(&asked->sink)) {
         cm_letters_open(&self->letters, &env, app->global.data_dir, NULL);
         rc = cm_spooling_open(&self->spooling, &env, app->global.data_dir, &asked->sink.kafka,
                               asked->collect.spool, NULL, &self->letters, &app->err);

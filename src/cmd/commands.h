@@ -1,5 +1,5 @@
 /* The commands, each from the file of its name. A new one needs a line here and one in commands.c.
- */
+ * Constants, for any thread. */
 #ifndef CM_CMD_COMMANDS_H
 #define CM_CMD_COMMANDS_H
 

@@ -107,7 +107,7 @@ static int print_letter(void *context, const cm_replay_letter_t *letter)
 static int print_letters(cm_app_t *app, const dead_options_t *asked, cm_replay_place_t *place,
                          const char *id)
 {
-    printer_t printer = {.app = app, .whole = id != NULL, .quoted = asked->from == FROM_KAFKA};
+    printer_t printer = {.app = app, .whole = id != NULL, .quoted = place->text_ids};
 
     int rc = place->ops->each(place, id, id != NULL ? 1 : asked->limit, print_letter, &printer,
                               &app->err);

@@ -37,8 +37,8 @@ static const cm_option_t options[] = {
      .rows = cm_store_server_option_rows},
     {.name = "elasticsearch",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_doctor_options_t, elastic),
-     .rows = cm_elastic_option_rows},
+     .offset = offsetof(cm_doctor_options_t, index),
+     .rows = cm_index_server_option_rows},
     {.name = "collect",
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_doctor_options_t, collect),
@@ -90,15 +90,13 @@ static int run(cm_app_t *app, const void *asked, int argc, char **argv)
     (void)argv;
     cm_doctor_check_configuration(&doctor);
     cm_doctor_check_data(&doctor);
-    if (doctor.asked->sink.engine == CM_SINK_KAFKA ||
-        given(app, offsetof(cm_doctor_options_t, sink.kafka.brokers)))
+    if (cm_sink_server_named(&doctor.asked->sink, app->values, offsetof(cm_doctor_options_t, sink)))
         cm_doctor_check_topics(&doctor);
-    if (doctor.asked->store.engine == CM_STORE_CASSANDRA ||
-        given(app, offsetof(cm_doctor_options_t, store.cassandra.hosts)))
+    if (cm_store_server_named(&doctor.asked->store, app->values,
+                              offsetof(cm_doctor_options_t, store)))
         cm_doctor_check_store(&doctor);
-    if (doctor.asked->index == CM_INDEX_ELASTICSEARCH ||
-        given(app, offsetof(cm_doctor_options_t, elastic.hosts)) ||
-        given(app, offsetof(cm_doctor_options_t, elastic.cloud_id)))
+    if (cm_index_server_named(&doctor.asked->index, app->values,
+                              offsetof(cm_doctor_options_t, index)))
         cm_doctor_check_index(&doctor);
     if (given(app, offsetof(cm_doctor_options_t, collect.enrich.geoip)))
         cm_doctor_check_geoip(&doctor);

@@ -13,8 +13,7 @@ typedef struct doctor_options {
     bool fix;
     cm_sink_options_t sink;
     cm_store_options_t store;
-    int index; /* cm_index_choice_t */
-    cm_elastic_options_t elastic;
+    cm_index_options_t index;
     cm_collect_given_t collect;
 } cm_doctor_options_t;
 

@@ -110,13 +110,12 @@ void cm_doctor_check_store(cm_doctor_t *doctor)
 
 void cm_doctor_check_index(cm_doctor_t *doctor)
 {
-    const cm_index_settings_t settings =
-        cm_app_index_settings(doctor->app, CM_INDEX_ELASTICSEARCH, &doctor->asked->elastic);
+    const cm_index_settings_t settings = cm_app_index_settings(doctor->app, &doctor->asked->index);
     cm_index_facts_t facts = {.server = ""};
     cm_index_t *index = NULL;
     cm_err_t err;
 
-    int rc = cm_index_open_writer(&settings, NULL, &index, &err);
+    int rc = cm_index_open_server(&settings, &index, &err);
     if (rc == 0)
         rc = cm_index_probe(index, doctor->asked->fix, &facts, &err);
     if (facts.server[0] != '\0')

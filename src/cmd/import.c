@@ -89,8 +89,8 @@ static int import_all(cm_import_t *import, const cm_import_into_t *into)
         return rc;
     if (asked->to_answers)
         return cm_import_to_answers(import, *into);
-    return asked->sink.engine == CM_SINK_KAFKA ? cm_import_to_topic(import, *into)
-                                               : cm_import_to_store(import, *into);
+    return cm_sink_is_topic(&asked->sink) ? cm_import_to_topic(import, *into)
+                                          : cm_import_to_store(import, *into);
 }
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)

@@ -14,7 +14,7 @@ enum {
 /* Events that are stored, and those that the answers cover. */
 static bool freshness(const char *data_dir, cm_freshness_t *fresh)
 {
-    const cm_index_settings_t here = {.engine = CM_INDEX_EMBEDDED, .data_dir = data_dir};
+    const cm_index_settings_t here = cm_index_settings_of_data_dir(data_dir, false);
     cm_index_t *index;
     cm_err_t err;
 

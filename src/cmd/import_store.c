@@ -24,7 +24,7 @@ static int process_imported(cm_app_t *app, const cm_import_options_t *asked, cm_
     if (rc == 0)
         rc = cm_windows_add_kept(store, false, &kept, &foreign, err);
     if (rc == 0 && foreign) {
-        fprintf(app->messages, "not processed: the answers here are of Cassandra's events; "
+        fprintf(app->messages, "not processed: the answers here are of another store's events; "
                                "`clickmill process` replaces them\n");
         return 0;
     }

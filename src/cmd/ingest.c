@@ -68,11 +68,11 @@ static int open_all(ingest_t *self)
     cm_app_t *app = self->app;
     const cm_pipeline_env_t env = cm_app_env(app);
 
-    self->target = cm_app_store_settings(app, &asked->store);
     self->target.waiter = &self->intake.store_waiter;
     int rc = cm_timestamp_format_open(&asked->intake.times, &self->times, &app->err);
     if (rc == 0)
-        rc = cm_intake_init(&self->intake, &env, asked->intake.geoip, &app->err);
+        rc = cm_intake_init(&self->intake, &env, cm_store_engine(&self->target),
+                            asked->intake.geoip, &app->err);
     if (rc == 0)
         rc = cm_pipeline_reach(&env, open_store, self, &self->retries, &app->err);
     if (rc < 0)
@@ -126,7 +126,7 @@ static unsigned long long retries_of(const ingest_t *self)
 static void look(void *context)
 {
     ingest_t *self = context;
-    cm_intake_look(&self->intake, self->store);
+    cm_intake_note_waiting(&self->intake, self->store);
 }
 
 static uint64_t count(const void *context)
@@ -204,8 +204,9 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
     (void)argc;
     (void)argv;
+    self.target = cm_app_store_settings(app, &self.options->store);
     if (self.options->intake.dead_to == CM_INTAKE_DEAD_TO_STORE &&
-        self.options->store.engine != CM_STORE_EMBEDDED)
+        !cm_store_in_data_dir(&self.target))
         return cm_fail(&app->err, CM_EUSAGE, "--dead-to store wants --store embedded");
     int rc = open_all(&self);
     if (rc == 0) {

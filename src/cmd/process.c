@@ -63,8 +63,8 @@ static const cm_option_t options[] = {
      .rows = cm_store_server_option_rows},
     {.name = "elasticsearch",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_processing_options_t, elastic),
-     .rows = cm_elastic_option_rows},
+     .offset = offsetof(cm_processing_options_t, index),
+     .rows = cm_index_server_option_rows},
     {.name = "topic",
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_processing_options_t, kafka),
@@ -84,6 +84,18 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
+/* The windows that are asked for, or the default ones of the place of events and answers. */
+static const char *kept_windows(const cm_app_t *app, const cm_processing_options_t *asked)
+{
+    const cm_store_settings_t store = cm_app_store_settings(app, &asked->store);
+    const cm_index_settings_t index = cm_app_index_settings(app, &asked->index);
+
+    if (asked->windows != NULL)
+        return asked->windows;
+    return cm_store_in_data_dir(&store) && cm_index_in_data_dir(&index) ? CM_WINDOWS_HERE
+                                                                        : CM_WINDOWS_ELSEWHERE;
+}
+
 static void wait_for_next(const cm_app_t *app, int64_t every)
 {
     for (int64_t waited = 0; waited < every && !atomic_load(app->stop); waited += 50)
@@ -98,20 +110,11 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
     (void)argc;
     (void)argv;
-    const bool here = asked->store.engine == CM_STORE_EMBEDDED && asked->index == CM_INDEX_EMBEDDED;
-    const char *kept = asked->windows != NULL ? asked->windows
-                       : here                 ? CM_WINDOWS_HERE
-                                              : CM_WINDOWS_ELSEWHERE;
-    int rc = cm_windows_parse(kept, &windows, &app->err);
+    int rc = cm_windows_parse(kept_windows(app, asked), &windows, &app->err);
     if (rc == 0 && asked->follow)
         return cm_processing_follow(app, asked, windows);
     if (rc == 0 && asked->until_end)
         return cm_fail(&app->err, CM_EUSAGE, "--until-end wants --follow");
-    if (rc == 0 && asked->engine == CM_PROCESSING_SPARK &&
-        (asked->store.engine != CM_STORE_CASSANDRA || asked->index != CM_INDEX_ELASTICSEARCH))
-        return cm_fail(&app->err, CM_EUSAGE,
-                       "--engine spark reads from Cassandra and writes to Elasticsearch: give "
-                       "--store cassandra and --index elasticsearch, or take --engine mill");
     while (rc == 0) {
         rc = cm_processing_once(app, asked, windows, first);
         bool busy = rc == CM_EBUSY &&

@@ -3,7 +3,6 @@
 #define CM_CMD_PROCESS_H
 
 #include "cmd/app.h"
-#include "elastic/options.h"
 #include "event/timestamp_options.h"
 #include "kafka/options.h"
 #include "pipeline/spark/spark.h"
@@ -16,8 +15,7 @@ typedef struct cm_processing_options {
     int64_t threads;
     bool follow, until_end;
     cm_store_options_t store;
-    int index; /* cm_index_choice_t */
-    cm_elastic_options_t elastic;
+    cm_index_options_t index;
     cm_kafka_options_t kafka;
     int engine;
     const char *geoip;

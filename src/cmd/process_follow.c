@@ -26,6 +26,18 @@ typedef struct follower {
 
 /* ---- opening ---- */
 
+static void print_start(const follower_t *self)
+{
+    FILE *messages = self->app->messages;
+
+    fprintf(messages, "following topic %s at %s as group %s into %s", self->intake.kafka.topic,
+            self->intake.kafka.brokers, self->intake.kafka.group, self->app->global.data_dir);
+    if (self->mirror != NULL)
+        fprintf(messages, " and %s's %s", cm_index_engine(&self->index),
+                cm_index_place(&self->index));
+    fputc('\n', messages);
+}
+
 static int open_all(follower_t *self)
 {
     const cm_processing_options_t *asked = self->options;
@@ -37,7 +49,7 @@ static int open_all(follower_t *self)
     refreshing.rebuild = asked->rebuild;
     int rc = cm_timestamp_format_open(&asked->times, &self->times, &app->err);
     if (rc == 0)
-        rc = cm_intake_init(&self->intake, &env, asked->geoip, &app->err);
+        rc = cm_intake_init(&self->intake, &env, NULL, asked->geoip, &app->err);
     if (rc == 0)
         rc = cm_store_open_directory(app->global.data_dir, app->clock, &self->store, &app->err);
     const cm_intake_options_t intake = {.kafka = &asked->kafka,
@@ -58,10 +70,7 @@ static int open_all(follower_t *self)
     cm_upkeep_open(&self->upkeep, &env, self->store, &refreshing,
                    asked->every > 0 ? asked->every : EVERY_MS);
     self->upkeep.mirror = self->mirror;
-    fprintf(app->messages, "following topic %s at %s as group %s into %s%s%s\n",
-            self->intake.kafka.topic, self->intake.kafka.brokers, self->intake.kafka.group,
-            app->global.data_dir, self->mirror != NULL ? " and Elasticsearch's " : "",
-            self->mirror != NULL ? cm_index_place(&self->index) : "");
+    print_start(self);
     return 0;
 }
 
@@ -82,7 +91,7 @@ static int refresh(void *context, cm_err_t *err)
 static void look(void *context)
 {
     follower_t *self = context;
-    cm_intake_look(&self->intake, NULL);
+    cm_intake_note_waiting(&self->intake, NULL);
 }
 
 static uint64_t count(const void *context)
@@ -137,8 +146,8 @@ static int finish(follower_t *self)
                                  &upkeep->answers, upkeep->seconds, self->mirror);
     if (rc == 0 && self->mirror != NULL && self->options->until_end &&
         cm_index_mirror_applied(self->mirror).refused > 0)
-        rc = cm_fail(&app->err, CM_EIO,
-                     "Elasticsearch refused documents; `clickmill dead list` says why");
+        rc = cm_fail(&app->err, CM_EIO, "%s refused documents; `clickmill dead list` says why",
+                     cm_index_engine(&self->index));
     return rc == 0 ? cm_accounts_check(&self->pipeline.account, &app->err) : rc;
 }
 
@@ -146,7 +155,7 @@ int cm_processing_follow(cm_app_t *app, const cm_processing_options_t *asked, un
 {
     follower_t self = {.app = app, .options = asked, .windows = windows};
 
-    self.index = cm_app_index_settings(app, asked->index, &asked->elastic);
+    self.index = cm_app_index_settings(app, &asked->index);
     int rc = open_all(&self);
     if (rc == 0)
         rc = loop(&self);

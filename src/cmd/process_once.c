@@ -27,10 +27,10 @@ static void print_reading(cm_app_t *app, const cm_store_reading_t *read)
     cm_buf_add_text(&line, read->full ? "read all " : "read ");
     cm_buf_add_grouped(&line, read->rows);
     if (read->full) {
-        cm_buf_printf(&line, " rows of Cassandra: %s", read->why);
+        cm_buf_printf(&line, " rows of %s: %s", read->engine, read->why);
     } else {
-        cm_buf_add_text(&line,
-                        " rows of Cassandra that were written since the last time, of which ");
+        cm_buf_printf(&line, " rows of %s that were written since the last time, of which ",
+                      read->engine);
         cm_buf_add_grouped(&line, read->changed);
         cm_buf_add_text(&line, " were new or changed");
     }
@@ -40,18 +40,19 @@ static void print_reading(cm_app_t *app, const cm_store_reading_t *read)
 
 static void add_reading_json(cm_buf_t *json, const cm_store_reading_t *read)
 {
-    cm_buf_printf(json, "\"cassandra\":{\"full\":%s,\"rows\":%lld", read->full ? "true" : "false",
-                  (long long)read->rows);
+    cm_buf_printf(json, "\"%s\":{\"full\":%s,\"rows\":%lld", read->choice,
+                  read->full ? "true" : "false", (long long)read->rows);
     if (read->full)
         cm_buf_printf(json, ",\"why\":\"%s\"}", read->why);
     else
         cm_buf_printf(json, ",\"changed\":%lld}", (long long)read->changed);
 }
 
-/* `pushed` is NULL where there is only the embedded index, `read` where the events are embedded. */
-static void print_account(cm_app_t *app, const cm_processing_options_t *asked,
-                          const cm_index_refreshed_t *done, double seconds,
-                          const cm_index_applied_t *pushed, const cm_store_reading_t *read)
+/* `pushed` is what `place` got, NULL where there is only the embedded index; `read` is NULL where
+ * the events are embedded. */
+static void print_account(cm_app_t *app, const cm_index_refreshed_t *done, double seconds,
+                          const cm_index_applied_t *pushed, const char *place,
+                          const cm_store_reading_t *read)
 {
     cm_buf_t json = CM_BUF_INIT;
 
@@ -60,7 +61,7 @@ static void print_account(cm_app_t *app, const cm_processing_options_t *asked,
             print_reading(app, read);
         cm_app_print_answers(app, done, seconds);
         if (pushed != NULL)
-            cm_publishing_print(app, pushed, asked->elastic.index);
+            cm_publishing_print(app, pushed, place);
         return;
     }
     cm_accounts_add_answers_json(&json, done, seconds);
@@ -84,7 +85,7 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
                    const cm_store_reading_t *read, const cm_processing_options_t *asked,
                    unsigned windows, bool first)
 {
-    const cm_index_settings_t target = cm_app_index_settings(app, asked->index, &asked->elastic);
+    const cm_index_settings_t target = cm_app_index_settings(app, &asked->index);
     const bool copied = !cm_index_in_data_dir(&target);
     const cm_pipeline_env_t env = cm_app_env(app);
     const bool rebuild = asked->rebuild && first;
@@ -109,11 +110,11 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
     if (copied && (rc = publish(app, store, &target, rebuild, &pushed)) == CM_ESTOP)
         return rc;
     if (first || done.changed || pushed.sent + pushed.removed + pushed.refused > 0)
-        print_account(app, asked, &done, seconds, copied ? &pushed : NULL, read);
+        print_account(app, &done, seconds, copied ? &pushed : NULL, cm_index_place(&target), read);
     if (rc == 0 && pushed.refused > 0 && asked->every == 0)
         return cm_fail(&app->err, CM_EIO,
-                       "Elasticsearch refused %llu documents; `clickmill dead list` says why",
-                       (unsigned long long)pushed.refused);
+                       "%s refused %llu documents; `clickmill dead list` says why",
+                       cm_index_engine(&target), (unsigned long long)pushed.refused);
     return rc;
 }
 
@@ -121,11 +122,10 @@ static int process_by_spark(cm_app_t *app, const cm_processing_options_t *asked,
                             bool first)
 {
     const cm_store_settings_t store = cm_app_store_settings(app, &asked->store);
-    const cm_elastic_settings_t elastic =
-        cm_elastic_settings_of(&asked->elastic, app->values, &app->log, app->stop);
+    const cm_index_settings_t index = cm_app_index_settings(app, &asked->index);
     const cm_spark_job_t job = {.options = &asked->spark,
-                                .cassandra = &store.cassandra,
-                                .elastic = &elastic,
+                                .cassandra = cm_store_table(&store),
+                                .elastic = cm_index_server(&index),
                                 .windows = windows,
                                 .session_timeout_ms = app->global.session_timeout,
                                 .daily = app->global.visitors == CM_VISITORS_DAILY,

@@ -32,6 +32,10 @@ int cm_processing_by_spark(cm_app_t *app, const cm_spark_job_t *job)
     cm_store_t *store; /* its lock stops a second run of a schedule */
     cm_spark_account_t account;
 
+    if (job->cassandra == NULL || job->elastic == NULL)
+        return cm_fail(&app->err, CM_EUSAGE,
+                       "--engine spark reads from Cassandra and writes to Elasticsearch: give "
+                       "--store cassandra and --index elasticsearch, or take --engine mill");
     int rc = cm_store_open_directory(app->global.data_dir, app->clock, &store, &app->err);
     if (rc < 0)
         return rc;

@@ -49,7 +49,7 @@ typedef struct produce {
     cm_app_t *app;
     const produce_options_t *asked;
     cm_pipeline_env_t env;
-    bool to_kafka;
+    bool to_topic;
     cm_outlet_t outlet; /* then */
     cm_source_t *source;
     cm_sink_t *sink;
@@ -65,7 +65,7 @@ static int open_sink(produce_t *self)
         return cm_combined_open(asked->out, self->source, &self->sink, &app->err);
     if (asked->out != NULL)
         return cm_jsonl_open(asked->out, &self->sink, &app->err);
-    if (self->to_kafka) {
+    if (self->to_topic) {
         int rc = cm_outlet_open(&self->outlet, &self->env, app->global.data_dir, &asked->sink, NULL,
                                 &app->err);
         self->sink = self->outlet.sink;
@@ -98,7 +98,7 @@ static void print_account(const produce_t *self, const cm_pipeline_t *pipeline)
     const cm_account_t all = cm_pipeline_all(pipeline);
     cm_app_t *app = self->app;
 
-    if (self->to_kafka)
+    if (self->to_topic)
         cm_outlet_print(&self->outlet, &all, app->global.json ? app->out : NULL);
     else
         cm_app_print_account(app, &pipeline->account, stdout_taken ? app->messages : app->out);
@@ -113,7 +113,7 @@ static int move_events(produce_t *self)
     cm_progress_start(&progress, app->messages, app->terminal, "producing", "events");
     cm_pipeline_start(&pipeline, &self->env, self->source, self->sink);
     pipeline.progress = &progress;
-    if (self->to_kafka) { /* its queue empties by itself, and is best never empty */
+    if (self->to_topic) { /* its queue empties by itself, and is best never empty */
         pipeline.commit_ms = 0;
         pipeline.commit_events = 0;
     }
@@ -133,7 +133,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     produce_t self = {.app = app,
                       .asked = asked,
                       .env = cm_app_env(app),
-                      .to_kafka = asked->out == NULL && asked->sink.engine == CM_SINK_KAFKA};
+                      .to_topic = asked->out == NULL && cm_sink_is_topic(&asked->sink)};
 
     (void)argc;
     (void)argv;
@@ -145,7 +145,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         rc = open_sink(&self);
     if (rc == 0)
         rc = move_events(&self);
-    if (self.to_kafka)
+    if (self.to_topic)
         cm_outlet_close(&self.outlet);
     else
         cm_sink_close(self.sink);

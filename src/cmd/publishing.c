@@ -5,8 +5,8 @@
 int cm_publishing_start(cm_app_t *app, const cm_index_settings_t *target, cm_store_t *store,
                         bool rebuild, bool endless, cm_index_mirror_t **mirror)
 {
-    const cm_index_settings_t source = {
-        .engine = CM_INDEX_EMBEDDED, .data_dir = app->global.data_dir, .daily = target->daily};
+    const cm_index_settings_t source =
+        cm_index_settings_of_data_dir(app->global.data_dir, target->daily);
     const cm_index_mirror_options_t options = {.source = source,
                                                .target = *target,
                                                .store = store,

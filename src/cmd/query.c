@@ -13,8 +13,7 @@ typedef struct query_options {
     const char *url, *country, *from, *to;
     int64_t limit;
     bool reverse;
-    int index; /* cm_index_choice_t */
-    cm_elastic_options_t elastic;
+    cm_index_options_t index;
 } query_options_t;
 
 static const cm_option_t options[] = {
@@ -84,8 +83,8 @@ static const cm_option_t options[] = {
      .rows = cm_index_option},
     {.name = "elasticsearch",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(query_options_t, elastic),
-     .rows = cm_elastic_option_rows},
+     .offset = offsetof(query_options_t, index),
+     .rows = cm_index_server_option_rows},
     {.name = NULL},
 };
 
@@ -196,7 +195,7 @@ static int answer(cm_app_t *app, const query_options_t *asked, const cm_index_se
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const query_options_t *asked = given;
-    const cm_index_settings_t settings = cm_app_index_settings(app, asked->index, &asked->elastic);
+    const cm_index_settings_t settings = cm_app_index_settings(app, &asked->index);
     cm_index_t *index = NULL;
     cm_index_query_t query;
 

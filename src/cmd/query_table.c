@@ -159,25 +159,16 @@ static void add_cut(cm_buf_t *out, cm_str_t text, size_t width)
     cm_buf_add(out, text.data + begin, text.len - begin);
 }
 
-static void add_padded(cm_buf_t *out, cm_str_t text, size_t width, bool right)
+static void add_cell(cm_buf_t *out, cm_str_t text, size_t width, bool right)
 {
-    size_t start = out->len;
+    cm_buf_t cut = CM_BUF_INIT;
 
     if (cm_terminal_columns(text) > width) {
-        add_cut(out, text, width);
-        text = (cm_str_t){out->data + start, out->len - start};
-        width -= cm_terminal_columns(text);
-        for (size_t i = 0; i < width; i++)
-            cm_buf_add_char(out, ' ');
-        return;
+        add_cut(&cut, text, width);
+        text = (cm_str_t){cut.data, cut.len};
     }
-    size_t gap = width - cm_terminal_columns(text);
-    if (!right)
-        cm_buf_add_str(out, text);
-    for (size_t i = 0; i < gap; i++)
-        cm_buf_add_char(out, ' ');
-    if (right)
-        cm_buf_add_str(out, text);
+    cm_terminal_add_padded(out, text, width, right);
+    cm_buf_free(&cut);
 }
 
 static void print_row(cm_buf_t *out, const cm_str_t *row, const layout_t *layout)
@@ -189,7 +180,7 @@ static void print_row(cm_buf_t *out, const cm_str_t *row, const layout_t *layout
             continue;
         if (!first)
             cm_buf_add_text(out, "  ");
-        add_padded(out, row[c], layout->widths[c], c >= COLUMN_NUMBERS);
+        add_cell(out, row[c], layout->widths[c], c >= COLUMN_NUMBERS);
         first = false;
     }
     cm_buf_add_char(out, '\n');

@@ -10,10 +10,9 @@ typedef struct run_options {
     const char *listen;
     int64_t every;
     bool demo;
-    int index; /* cm_index_choice_t */
+    cm_index_options_t index;
     cm_traffic_options_t traffic;
     cm_cluster_options_t cluster;
-    cm_elastic_options_t elastic;
     cm_collect_given_t collect;
     cm_reading_given_t reading;
 } run_options_t;
@@ -73,8 +72,8 @@ static const cm_option_t options[] = {
      .rows = cm_cluster_server_rows},
     {.name = "elasticsearch",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(run_options_t, elastic),
-     .rows = cm_elastic_option_rows},
+     .offset = offsetof(run_options_t, index),
+     .rows = cm_index_server_option_rows},
     {.name = NULL},
 };
 
@@ -91,10 +90,10 @@ typedef struct runner {
 static int open_way(runner_t *runner)
 {
     const run_options_t *asked = runner->asked;
-    const bool kafka = asked->cluster.sink.engine == CM_SINK_KAFKA;
+    const bool topic = cm_sink_is_topic(&asked->cluster.sink);
     cm_run_t *run = &runner->run;
     cm_app_t *app = run->app;
-    const cm_index_settings_t index = cm_app_index_settings(app, asked->index, &asked->elastic);
+    const cm_index_settings_t index = cm_app_index_settings(app, &asked->index);
     const cm_pipeline_env_t env = cm_app_env(app);
     cm_source_t *source = NULL;
     cm_sink_t *sink = NULL;
@@ -106,7 +105,7 @@ static int open_way(runner_t *runner)
         rc = cm_run_demo_mark(&runner->demo, app);
     }
     if (rc == 0 && runner->demo.on)
-        rc = cm_traffic_open(&asked->traffic, kafka ? CM_TRAFFIC_PACED : CM_TRAFFIC_DUE, true,
+        rc = cm_traffic_open(&asked->traffic, topic ? CM_TRAFFIC_PACED : CM_TRAFFIC_DUE, true,
                              app->clock, app->stop, &source, &app->err);
     if (rc == 0)
         rc = cm_cluster_open(&run->cluster, app, &asked->cluster, asked->collect.enrich.geoip,
@@ -117,7 +116,7 @@ static int open_way(runner_t *runner)
         return rc;
     const cm_run_collect_way_t way = {.store = run->store,
                                       .sink = sink,
-                                      .server = kafka ? &asked->cluster.sink : NULL,
+                                      .server = topic ? &asked->cluster.sink : NULL,
                                       .ends = &run->cluster.ends,
                                       .letters = &run->cluster.letters};
     rc = cm_run_collect_open(&run->collect, &env, app->global.data_dir, &runner->collect, &way,
@@ -138,7 +137,7 @@ static void print_start(const runner_t *runner)
     cm_run_demo_describe(&runner->demo, &way);
     cm_cluster_describe(&run->cluster, &way);
     if (run->mirror != NULL)
-        cm_buf_printf(&way, ", answers also in Elasticsearch's %s",
+        cm_buf_printf(&way, ", answers also in %s's %s", cm_index_mirror_engine(run->mirror),
                       cm_index_mirror_place(run->mirror));
     fprintf(messages, "clickmill %s: data in %s, dashboard and API on %s://%s%s\n", CM_VERSION,
             run->app->global.data_dir, asked->collect.tls.cert != NULL ? "https" : "http",
@@ -193,19 +192,26 @@ static void close_all(runner_t *runner)
     cm_credentials_free(&run->credentials);
 }
 
+/* Whether events or answers go to a server, not to the data directory alone. */
+static bool uses_servers(const cm_app_t *app, const run_options_t *asked)
+{
+    const cm_store_settings_t store = cm_app_store_settings(app, &asked->cluster.store);
+    const cm_index_settings_t index = cm_app_index_settings(app, &asked->index);
+
+    return cm_sink_is_topic(&asked->cluster.sink) || !cm_store_in_data_dir(&store) ||
+           !cm_index_in_data_dir(&index);
+}
+
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const run_options_t *asked = given;
     runner_t runner = {.run.app = app, .asked = asked, .collect = asked->collect};
-    const bool engines = asked->cluster.sink.engine == CM_SINK_KAFKA ||
-                         asked->cluster.store.engine != CM_STORE_EMBEDDED ||
-                         asked->index != CM_INDEX_EMBEDDED;
 
     (void)argc;
     (void)argv;
     cm_run_demo_open(&runner.demo, app, asked->demo,
-                     cm_options_given(app->values, offsetof(run_options_t, demo)), engines,
-                     &runner.collect);
+                     cm_options_given(app->values, offsetof(run_options_t, demo)),
+                     uses_servers(app, asked), &runner.collect);
     int rc = start(&runner);
     if (rc == 0)
         rc = cm_run_loop(&runner.run);

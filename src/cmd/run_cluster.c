@@ -34,7 +34,7 @@ static int open_remote(void *context)
     return cm_store_open(&cluster->store, &cluster->remote, &cluster->app->err);
 }
 
-/* The embedded store is written last: its positions count when Cassandra has the events. */
+/* The embedded store is written last: its positions count when the other one has the events. */
 static int open_topic(cm_cluster_t *cluster, const cm_pipeline_env_t *env, cm_store_t *embedded,
                       cm_pipeline_t *pipeline)
 {
@@ -59,7 +59,7 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
                     cm_source_t **traffic, cm_sink_t **sink)
 {
     const cm_pipeline_env_t env = cm_app_env(app);
-    const bool kafka = options->sink.engine == CM_SINK_KAFKA;
+    const bool topic = cm_sink_is_topic(&options->sink);
 
     *cluster = (cm_cluster_t){.app = app, .options = options};
     cluster->store = cm_app_store_settings(app, &options->store);
@@ -67,13 +67,14 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
     cm_kafka_ends_init(&cluster->ends);
     cm_letters_open(&cluster->letters, &env, app->global.data_dir, &embedded->sink);
     *sink = &embedded->sink;
-    int rc = cm_intake_init(&cluster->intake, &env, kafka ? geoip : NULL, &app->err);
-    if (rc == 0 && options->store.engine != CM_STORE_EMBEDDED) {
+    int rc = cm_intake_init(&cluster->intake, &env, cm_store_engine(&cluster->store),
+                            topic ? geoip : NULL, &app->err);
+    if (rc == 0 && !cm_store_in_data_dir(&cluster->store)) {
         rc = cm_pipeline_reach(&env, open_remote, cluster, &cluster->retries, &app->err);
         if (rc == 0)
             *sink = cluster->tee = cm_tee_open(&cluster->remote->sink, &embedded->sink);
     }
-    if (rc < 0 || !kafka)
+    if (rc < 0 || !topic)
         return rc;
     cluster->traffic = *traffic;
     *traffic = NULL;

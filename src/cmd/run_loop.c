@@ -85,7 +85,7 @@ static void look(void *context)
 {
     cm_run_t *run = context;
 
-    cm_intake_look(&run->cluster.intake, run->cluster.remote);
+    cm_intake_note_waiting(&run->cluster.intake, run->cluster.remote);
     cm_credentials_renew(&run->credentials, run->server, atomic_load(run->app->hangups),
                          &run->app->log);
 }

@@ -5,8 +5,7 @@
 
 typedef struct serve_options {
     const char *listen, *hosts;
-    int index; /* cm_index_choice_t */
-    cm_elastic_options_t elastic;
+    cm_index_options_t index;
     cm_reading_given_t reading;
     cm_tls_given_t tls;
 } serve_options_t;
@@ -33,8 +32,8 @@ static const cm_option_t options[] = {
      .rows = cm_index_option},
     {.name = "elasticsearch",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(serve_options_t, elastic),
-     .rows = cm_elastic_option_rows},
+     .offset = offsetof(serve_options_t, index),
+     .rows = cm_index_server_option_rows},
     {.name = "reading",
      .type = CM_OPT_ROWS,
      .offset = offsetof(serve_options_t, reading),
@@ -80,7 +79,7 @@ static void tell(const cm_app_t *app, const serve_options_t *serve,
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const serve_options_t *serve = given;
-    cm_index_settings_t answers = cm_app_index_settings(app, serve->index, &serve->elastic);
+    cm_index_settings_t answers = cm_app_index_settings(app, &serve->index);
     cm_server_options_t server_options = {.listen = serve->listen,
                                           .hosts = serve->hosts,
                                           .open_index = open_answers,

@@ -1,7 +1,7 @@
 /* The signals of the process, as flags that commands read.
  *
  * A signal handler can reach nothing but globals: those of signals.c are the only ones of the
- * program. */
+ * program. They are atomic, so that a handler, which runs in any thread, can set them. */
 #ifndef CM_CMD_SIGNALS_H
 #define CM_CMD_SIGNALS_H
 

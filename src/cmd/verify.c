@@ -8,8 +8,7 @@ typedef struct verify_options {
     const char *windows; /* NULL: all that the index has */
     int64_t limit;
     cm_store_options_t store;
-    int index; /* cm_index_choice_t */
-    cm_elastic_options_t elastic;
+    cm_index_options_t index;
 } verify_options_t;
 
 static const cm_option_t options[] = {
@@ -39,8 +38,8 @@ static const cm_option_t options[] = {
      .rows = cm_store_server_option_rows},
     {.name = "elasticsearch",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(verify_options_t, elastic),
-     .rows = cm_elastic_option_rows},
+     .offset = offsetof(verify_options_t, index),
+     .rows = cm_index_server_option_rows},
     {.name = NULL},
 };
 
@@ -115,7 +114,7 @@ static int open_index(verification_t *self)
     cm_app_t *app = self->app;
     cm_index_t **index = &self->verify.settings.index;
 
-    self->settings = cm_app_index_settings(app, self->given->index, &self->given->elastic);
+    self->settings = cm_app_index_settings(app, &self->given->index);
     int rc = cm_index_open(&self->settings, index, &app->err);
     if (rc < 0)
         return rc;

@@ -12,24 +12,12 @@ enum { FLUSH_BYTES = 1 << 16 };
 
 /* ---- a table ---- */
 
-static void add_padded(cm_buf_t *out, cm_str_t text, size_t width, bool right)
-{
-    const size_t columns = cm_terminal_columns(text), gap = width > columns ? width - columns : 0;
-
-    if (!right)
-        cm_buf_add_str(out, text);
-    for (size_t i = 0; i < gap; i++)
-        cm_buf_add_char(out, ' ');
-    if (right)
-        cm_buf_add_str(out, text);
-}
-
 static void add_line(const cm_verify_printer_t *printer, cm_buf_t *out, const cm_str_t *line)
 {
     for (int c = 0; c < CM_VERIFY_COLUMNS; c++) {
         if (c > 0)
             cm_buf_add_text(out, "  ");
-        add_padded(out, line[c], printer->widths[c], c >= COLUMN_INDEX);
+        cm_terminal_add_padded(out, line[c], printer->widths[c], c >= COLUMN_INDEX);
     }
     cm_buf_add_char(out, '\n');
 }

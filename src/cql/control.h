@@ -1,7 +1,7 @@
 /* The control connection: reads the topology and gets events about changes (v4 4.1.8, 4.2.6).
  *
  * There is one at a time, to any node that accepts it: the known nodes are tried in turn, then the
- * contact points. What it reads is applied as a whole, see topology.h. */
+ * contact points. What it reads is applied as a whole, see topology.h. One thread. */
 #ifndef CM_CQL_CONTROL_H
 #define CM_CQL_CONTROL_H
 

@@ -1,5 +1,5 @@
-/* Calls on their way: from submission to their end, with time-outs and retries between. call.h
- * says in which places a call can be. */
+/* Calls on their way: from submission to their end, with time-outs and retries between. call.h says
+ * in which places a call can be. The session owns the calls and frees them. One thread. */
 #ifndef CM_CQL_DISPATCH_H
 #define CM_CQL_DISPATCH_H
 

@@ -1,6 +1,7 @@
 /* Prepared statements. A statement is prepared on one node at first. Any other node, and a node
  * that was restarted, answers UNPREPARED (v4 section 9, 0x2500); then the statement is prepared
- * there, once for all calls that got this answer, and the calls are sent again. */
+ * there, once for all calls that got this answer, and the calls are sent again. The session owns
+ * its statements. One thread. */
 #ifndef CM_CQL_PREPARE_H
 #define CM_CQL_PREPARE_H
 

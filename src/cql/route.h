@@ -3,8 +3,7 @@
  * First a replica of its row in the local data centre, the primary before the others; then any node
  * there, in turn; then, unless local_only forbids it, the rest of the cluster. In each of these
  * groups silent nodes come last. Of the connections of a node, the one with the fewest requests in
- * flight is taken.
- */
+ * flight is taken. The session owns the connections. One thread. */
 #ifndef CM_CQL_ROUTE_H
 #define CM_CQL_ROUTE_H
 

@@ -18,7 +18,7 @@
  *
  * While a request is being submitted, nothing is freed and no callback is called: sockets are read,
  * connections are closed, and callbacks are called only from within cm_cql_run() or cm_cql_close().
- */
+ * One thread, that of cql.h. */
 #ifndef CM_CQL_SESSION_H
 #define CM_CQL_SESSION_H
 

@@ -1,5 +1,6 @@
 /* The topology: the contents of system.local, system.peers and system_schema.keyspaces. They are
- * first gathered in a draft, then applied as a whole, so that routing never uses half of them. */
+ * first gathered in a draft, then applied as a whole, so that routing never uses half of them. The
+ * session owns both. One thread. */
 #ifndef CM_CQL_TOPOLOGY_H
 #define CM_CQL_TOPOLOGY_H
 

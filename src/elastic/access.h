@@ -47,10 +47,10 @@ int cm_elastic_fail_item(const cm_elastic_access_t *access, int status,
                          const cm_elastic_reason_t *reason, const char *doing, cm_err_t *err);
 
 /* 429, and the 5xx of a server that is temporarily not reachable: 502, 503, 504. */
-bool cm_elastic_is_passing(int status);
+bool cm_elastic_is_temporary(int status);
 
 /* Appends the server's reason, or else the beginning of its response. */
-void cm_elastic_add_words(cm_buf_t *buf, const cm_elastic_reply_t *reply);
+void cm_elastic_add_reply_reason(cm_buf_t *buf, const cm_elastic_reply_t *reply);
 
 /* ---- waiting ---- */
 
@@ -69,7 +69,7 @@ void cm_elastic_wait_init(cm_elastic_wait_t *wait, const cm_elastic_access_t *ac
                           const cm_waiter_t *waiter);
 
 /* Called every CM_ELASTIC_POLL_MS of a wait: CM_ESTOP, the waiter's code, or 0 to go on. */
-int cm_elastic_wait_look(cm_elastic_wait_t *wait, cm_err_t *err);
+int cm_elastic_wait_check(cm_elastic_wait_t *wait, cm_err_t *err);
 
 /* Notes a failed attempt: no answer came, or one that asks to try again later. */
 void cm_elastic_wait_lost(cm_elastic_wait_t *wait, size_t host, CURLcode code, const char *detail);

@@ -1,4 +1,4 @@
-/* What the two files of the bulk share: bulk.c fills bodies, bulk_send.c sends them. */
+/* What the two files of the bulk share: bulk.c fills bodies, bulk_send.c sends them. One thread. */
 #ifndef CM_ELASTIC_BULK_INSIDE_H
 #define CM_ELASTIC_BULK_INSIDE_H
 

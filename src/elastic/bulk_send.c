@@ -359,7 +359,7 @@ int cm_elastic_bulk_wait(cm_elastic_bulk_t *bulk, size_t busy, cm_err_t *err)
             rc = cm_elastic_bulk_step(bulk, err);
         if (rc < 0 || bulk->busy <= busy)
             return rc;
-        rc = cm_elastic_wait_look(&bulk->wait, err);
+        rc = cm_elastic_wait_check(&bulk->wait, err);
         if (rc < 0)
             return rc;
         curl_multi_poll(bulk->multi, NULL, 0, next_ms, NULL);

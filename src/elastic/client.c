@@ -96,7 +96,7 @@ static int run(cm_elastic_t *client, cm_elastic_wait_t *wait, CURLcode *code, cm
         multi_code = curl_multi_perform(client->multi, &running);
         if (running == 0)
             break;
-        rc = cm_elastic_wait_look(wait, err);
+        rc = cm_elastic_wait_check(wait, err);
         if (rc == 0 && multi_code == CURLM_OK)
             multi_code = curl_multi_poll(client->multi, NULL, 0, CM_ELASTIC_POLL_MS, NULL);
     }
@@ -161,15 +161,16 @@ static int wait_after(cm_elastic_t *client, cm_elastic_wait_t *wait, int64_t *de
                     cm_elastic_wait_delay(wait, delay_ms, after_s * 1000) * INT64_C(1000000);
     for (;;) {
         int64_t left = (until - cm_clock_ticks_ns() + 999999) / 1000000;
-        int rc = cm_elastic_wait_look(wait, err);
+        int rc = cm_elastic_wait_check(wait, err);
         if (rc < 0 || left <= 0)
             return rc;
         cm_sleep_ms(left < CM_ELASTIC_POLL_MS ? left : CM_ELASTIC_POLL_MS);
     }
 }
 
-int cm_elastic_ask(cm_elastic_t *client, const char *method, const char *path, cm_str_t body,
-                   const cm_waiter_t *waiter, cm_elastic_reply_t *reply, cm_err_t *err)
+int cm_elastic_request_retrying(cm_elastic_t *client, const char *method, const char *path,
+                                cm_str_t body, const cm_waiter_t *waiter, cm_elastic_reply_t *reply,
+                                cm_err_t *err)
 {
     const question_t question = {method, path, body};
     const int64_t limit = client->access.settings->timeout_ms, started = cm_clock_ticks_ns();
@@ -182,7 +183,7 @@ int cm_elastic_ask(cm_elastic_t *client, const char *method, const char *path, c
         int rc = ask_hosts(client, &question, left, &wait, reply, &why);
         if (wait.gave_up || (rc < 0 && rc != CM_EAWAY))
             return cm_fail(err, rc, "%s", why.text);
-        if (rc == 0 && !cm_elastic_is_passing(reply->status))
+        if (rc == 0 && !cm_elastic_is_temporary(reply->status))
             return 0;
         if (waiter == NULL) {
             left = limit - (cm_clock_ticks_ns() - started) / 1000000 - delay_ms;
@@ -207,7 +208,7 @@ int cm_elastic_about(cm_elastic_t *client, const cm_waiter_t *waiter, cm_elastic
     cm_str_t number, distribution;
 
     *about = (cm_elastic_about_t){0};
-    int rc = cm_elastic_ask(client, "GET", "/", CM_STR(""), waiter, &reply, err);
+    int rc = cm_elastic_request_retrying(client, "GET", "/", CM_STR(""), waiter, &reply, err);
     if (rc == 0 && reply.status != 200)
         rc = cm_elastic_fail(client->access.settings, &reply, "asking for the version", err);
     if (rc < 0)

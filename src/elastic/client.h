@@ -65,8 +65,9 @@ int cm_elastic_request(cm_elastic_t *client, const char *method, const char *pat
 /* The same, repeated with growing waits while no host answers or the answer is 429, 502, 503 or
  * 504, as long as `waiter` allows it: its code when it does not. Without a waiter it ends after
  * settings->timeout_ms in all, with 0 and the last answer where there was one. CM_ESTOP. */
-int cm_elastic_ask(cm_elastic_t *client, const char *method, const char *path, cm_str_t body,
-                   const cm_waiter_t *waiter, cm_elastic_reply_t *reply, cm_err_t *err);
+int cm_elastic_request_retrying(cm_elastic_t *client, const char *method, const char *path,
+                                cm_str_t body, const cm_waiter_t *waiter, cm_elastic_reply_t *reply,
+                                cm_err_t *err);
 
 /* Turns an answer that is not a success into an error with the server's reason, "`doing`: ...", and
  * what to do. Returns err->code: CM_EUSAGE for errors of the configuration, CM_EINPUT for 404,

@@ -62,7 +62,7 @@ int cm_elastic_fail_transfer(const cm_elastic_access_t *access, size_t host, CUR
 
 /* ---- an answer that is not a success ---- */
 
-bool cm_elastic_is_passing(int status)
+bool cm_elastic_is_temporary(int status)
 {
     return status == 429 || status == 502 || status == 503 || status == 504;
 }
@@ -113,7 +113,7 @@ static void add_words(cm_buf_t *buf, const cm_elastic_reply_t *reply, char *type
     cm_elastic_json_free(json);
 }
 
-void cm_elastic_add_words(cm_buf_t *buf, const cm_elastic_reply_t *reply)
+void cm_elastic_add_reply_reason(cm_buf_t *buf, const cm_elastic_reply_t *reply)
 {
     char type[80];
     cm_buf_printf(buf, "%d ", reply->status);
@@ -175,7 +175,7 @@ static int fail_status(int status, const char *type, const char *doing, const ch
                        "%s%swhat answers at %s leads elsewhere (status %d); name the servers "
                        "themselves in elasticsearch.hosts, with https:// where they have TLS",
                        doing, colon, at, status);
-    if (cm_elastic_is_passing(status))
+    if (cm_elastic_is_temporary(status))
         return cm_fail(err, CM_EAWAY,
                        "%s%sElasticsearch at %s is not able to at the moment (%d %s)", doing, colon,
                        at, status, what);

@@ -1,5 +1,6 @@
 /* Options that say where Elasticsearch is and how it is used: an array of rows (base/options.h)
- * that a command composes. The struct belongs to the command; tables are constant. */
+ * that a command composes. The struct belongs to the command; tables are constant, for any
+ * thread. */
 #ifndef CM_ELASTIC_OPTIONS_H
 #define CM_ELASTIC_OPTIONS_H
 

@@ -19,7 +19,7 @@ void cm_elastic_wait_init(cm_elastic_wait_t *wait, const cm_elastic_access_t *ac
     wait->random = (uint64_t)wait->asked_ns;
 }
 
-int cm_elastic_wait_look(cm_elastic_wait_t *wait, cm_err_t *err)
+int cm_elastic_wait_check(cm_elastic_wait_t *wait, cm_err_t *err)
 {
     const atomic_bool *stop = wait->access->settings->stop;
     const char *reason = wait->reason[0] != '\0' ? wait->reason : NULL;
@@ -69,7 +69,7 @@ void cm_elastic_wait_refused(cm_elastic_wait_t *wait, size_t host, const cm_elas
     cm_buf_t reason = CM_BUF_INIT;
 
     cm_buf_printf(&reason, "%s: ", wait->access->hosts[host]);
-    cm_elastic_add_words(&reason, reply);
+    cm_elastic_add_reply_reason(&reason, reply);
     cm_elastic_wait_failed(wait, reason.data);
     cm_buf_free(&reason);
 }

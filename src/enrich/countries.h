@@ -1,4 +1,4 @@
-/* Names of countries, for databases that have only the codes. A pure function. */
+/* Names of countries, for databases that have only the codes. A pure function, for any thread. */
 #ifndef CM_ENRICH_COUNTRIES_H
 #define CM_ENRICH_COUNTRIES_H
 

@@ -1,4 +1,5 @@
-/* The options of enrichment, and the enrichment that they describe. The tables are constants. */
+/* The options of enrichment, and the enrichment that they describe. The tables are constants; a
+ * cm_enrich_thread_t belongs to one thread. */
 #ifndef CM_ENRICH_OPTIONS_H
 #define CM_ENRICH_OPTIONS_H
 

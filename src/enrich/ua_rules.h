@@ -1,5 +1,6 @@
 /* The rules of uap-core and the rules for bots, as scripts/agents.py has compiled them at build
- * time: the regular expressions, and an automaton that finds which of them can match. Constants. */
+ * time: the regular expressions, and an automaton that finds which of them can match. Constants,
+ * for any thread. */
 #ifndef CM_ENRICH_UA_RULES_H
 #define CM_ENRICH_UA_RULES_H
 

@@ -1,6 +1,6 @@
 /* Cleaning of URLs, so that one page is one row of the answers: one spelling, without the fragment,
  * which is a place on the page, without campaign parameters and without session ids. Pure
- * functions. */
+ * functions, for any thread. */
 #ifndef CM_ENRICH_URL_H
 #define CM_ENRICH_URL_H
 

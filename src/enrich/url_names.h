@@ -1,4 +1,4 @@
-/* Names of URL parameters that are not about the page. Pure functions. */
+/* Names of URL parameters that are not about the page. Pure functions, for any thread. */
 #ifndef CM_ENRICH_URL_NAMES_H
 #define CM_ENRICH_URL_NAMES_H
 

@@ -3,7 +3,8 @@
  * Of two different events it is the one with more stated fields. If both have the same number, it
  * is the one whose canonical JSON, as cm_event_add_json() writes it, is greater byte by byte. That
  * is a total order of events, so the order of arrival does not matter. All parts of the program
- * that handle copies use it: batches for Cassandra, the mill, `export`. */
+ * that handle copies use it: batches for Cassandra, the mill, `export`. The functions of events are
+ * pure; a cm_choice_t owns its memory and is used by one thread. */
 #ifndef CM_EVENT_CHOICE_H
 #define CM_EVENT_CHOICE_H
 

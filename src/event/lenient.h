@@ -1,5 +1,6 @@
 /* Numbers of more than 64 bits and exponents beyond a double: JSON allows them, the parser does
- * not. In a field that is not in the contract they must not cause an error. Pure functions. */
+ * not. In a field that is not in the contract they must not cause an error. It changes only the
+ * text that it is given. For any thread. */
 #ifndef CM_EVENT_LENIENT_H
 #define CM_EVENT_LENIENT_H
 

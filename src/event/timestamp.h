@@ -1,5 +1,5 @@
 /* The timestamp of an event as messages have it: a number or RFC 3339 text (docs/contract.md). Pure
- * functions. */
+ * functions, for any thread. */
 #ifndef CM_EVENT_TIMESTAMP_H
 #define CM_EVENT_TIMESTAMP_H
 

@@ -1,5 +1,5 @@
 /* The options that say how timestamps are read, for the commands that read events. The tables are
- * constants; strings of the options belong to the command line. */
+ * constants, for any thread; strings of the options belong to the command line. */
 #ifndef CM_EVENT_TIMESTAMP_OPTIONS_H
 #define CM_EVENT_TIMESTAMP_OPTIONS_H
 

@@ -9,6 +9,22 @@ bool cm_freshness_equal(const cm_freshness_t *a, const cm_freshness_t *b)
            a->daily_ids == b->daily_ids && a->daily_visitors == b->daily_visitors;
 }
 
+int cm_index_kept(cm_index_t *index, unsigned *own, unsigned *others, cm_err_t *err)
+{
+    int rc = 0;
+
+    *own = *others = 0;
+    if (index->ops->kept != NULL)
+        return index->ops->kept(index, own, others, err);
+    for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
+        cm_freshness_t freshness;
+        rc = cm_index_freshness(index, (cm_window_t)w, &freshness, err);
+        if (rc == 0 && freshness.present)
+            *(freshness.session_timeout < 0 ? others : own) |= cm_window_mask(w);
+    }
+    return rc;
+}
+
 int cm_index_watermark(cm_index_t *index, int64_t *watermark, cm_err_t *err)
 {
     int rc = 0;

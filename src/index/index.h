@@ -147,6 +147,7 @@ typedef struct cm_index_ops {
     int (*query)(cm_index_t *index, const cm_index_query_t *query, cm_answer_fn row, void *context,
                  cm_err_t *err);
     int (*freshness)(cm_index_t *index, cm_window_t window, cm_freshness_t *out, cm_err_t *err);
+    int (*kept)(cm_index_t *index, unsigned *own, unsigned *others, cm_err_t *err);
     int (*hold)(cm_index_t *index, cm_err_t *err);
     int (*foreign)(cm_index_t *index, cm_foreign_fn take, void *context, cm_err_t *err);
     int (*watermark)(cm_index_t *index, int64_t *watermark, cm_err_t *err);
@@ -166,7 +167,7 @@ typedef struct cm_index_ops {
 
 struct cm_index {
     const cm_index_ops_t *ops;
-    const char *engine; /* what sentences call it: "Elasticsearch" */
+    const char *engine; /* what sentences call it: "Elasticsearch"; set by index/open.h */
     const char *name;   /* what its checkpoints are kept under; lives as long as the index */
     bool daily;         /* user ids live for one UTC day, says the configuration */
     /* Neither checksums nor a freshness that another program wrote matter: all rows are compared
@@ -199,6 +200,11 @@ static inline int cm_index_freshness(cm_index_t *index, cm_window_t window, cm_f
 {
     return index->ops->freshness(index, window, out, err);
 }
+
+/* The windows that have answers, as masks (cm_window_mask()): `*own` of the events of the same data
+ * directory, `*others` of those of another store. An engine that tracks changes reads them
+ * unchecked: after an error the masks hold what could be read of damaged answers. */
+int cm_index_kept(cm_index_t *index, unsigned *own, unsigned *others, cm_err_t *err);
 
 /* From now on all answers are of one moment, where the engine can do that: `*held`. */
 static inline int cm_index_hold(cm_index_t *index, bool *held, cm_err_t *err)

@@ -1,6 +1,7 @@
 /* Writes members of a JSON object; answers and documents share them.
  *
- * Each appends one member, with a comma before it unless the buffer ends with "{". */
+ * Each appends one member, with a comma before it unless the buffer ends with "{". For any
+ * thread. */
 #ifndef CM_INDEX_JSON_MEMBERS_H
 #define CM_INDEX_JSON_MEMBERS_H
 

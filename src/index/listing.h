@@ -1,7 +1,7 @@
 /* The parts of a query that users write, the same in the API and in `query`: which rows, which span
  * of time.
  *
- * Pure functions, no state. */
+ * Pure functions, for any thread. */
 #ifndef CM_INDEX_LISTING_H
 #define CM_INDEX_LISTING_H
 

@@ -21,6 +21,7 @@ struct cm_index_mirror {
     cm_index_t *target; /* the thread's */
     cm_index_t *source; /* the owner's, for checkpoints */
     cm_batch_t refused; /* the thread's */
+    cm_batch_t taken;   /* the owner's: dead letters that the store does not have yet */
     cm_waiter_t waiter;
     pthread_t thread;
     atomic_bool leave; /* ends the thread and its requests */
@@ -184,6 +185,7 @@ static void free_all(cm_index_mirror_t *self)
     pthread_mutex_destroy(&self->lock);
     cm_batch_free(&self->refused);
     cm_batch_free(&self->letters);
+    cm_batch_free(&self->taken);
     free(self);
 }
 
@@ -224,21 +226,21 @@ static bool is_idle(cm_index_mirror_t *self)
 }
 
 /* Takes what the thread has left for the store. */
-static bool take_results(cm_index_mirror_t *self, cm_index_checkpoint_t *checkpoint,
-                         cm_batch_t *letters)
+static bool take_results(cm_index_mirror_t *self, cm_index_checkpoint_t *checkpoint)
 {
     pthread_mutex_lock(&self->lock);
     bool some = self->collectable;
     self->collectable = false;
     *checkpoint = self->checkpoint;
-    *letters = self->letters;
-    self->letters = CM_BATCH_INIT;
+    cm_batch_copy(&self->taken, &self->letters);
+    cm_batch_clear(&self->letters);
     pthread_mutex_unlock(&self->lock);
     return some;
 }
 
+/* The letters come first: a row that was refused is not sent again after the checkpoint. */
 static int write_results(cm_index_mirror_t *self, const cm_index_checkpoint_t *checkpoint,
-                         const cm_batch_t *letters, cm_err_t *err)
+                         cm_err_t *err)
 {
     cm_sink_t *sink = &self->options.store->sink;
     const char *name = self->target->name;
@@ -247,24 +249,27 @@ static int write_results(cm_index_mirror_t *self, const cm_index_checkpoint_t *c
     int rc = cm_index_checkpoint(self->source, name, &before, err);
     const bool moved =
         checkpoint->watermark != before.watermark || strcmp(checkpoint->epoch, before.epoch) != 0;
-    if (rc == 0 && letters->dead_count > 0 && (rc = cm_sink_put(sink, letters, err)) == 0)
-        rc = cm_sink_commit(sink, err);
+    if (rc == 0 && self->taken.dead_count > 0) {
+        rc = cm_sink_put(sink, &self->taken, err);
+        if (rc == 0)
+            rc = cm_sink_commit(sink, err);
+        if (rc == 0)
+            cm_batch_clear(&self->taken);
+    }
     return rc == 0 && moved ? cm_index_set_checkpoint(self->source, name, checkpoint, err) : rc;
 }
 
 int cm_index_mirror_collect(cm_index_mirror_t *self, cm_err_t *err)
 {
     cm_index_checkpoint_t checkpoint;
-    cm_batch_t letters;
     int rc = 0;
 
-    if (take_results(self, &checkpoint, &letters))
-        rc = write_results(self, &checkpoint, &letters, err);
-    cm_batch_free(&letters);
-    if (rc < 0)
-        return rc;
+    if (take_results(self, &checkpoint))
+        rc = write_results(self, &checkpoint, err);
     pthread_mutex_lock(&self->lock);
-    if (self->rc < 0) {
+    if (rc < 0) {
+        self->collectable = true;
+    } else if (self->rc < 0) {
         rc = self->rc;
         *err = self->err;
     }
@@ -364,6 +369,11 @@ void cm_index_mirror_add_status(const cm_index_mirror_t *self, cm_buf_t *line)
         cm_buf_printf(line, ", %llu refused", (unsigned long long)applied.refused);
     if (get_trouble(self, reason, sizeof reason))
         cm_buf_printf(line, "; waiting for %s: %s", self->target->engine, reason);
+}
+
+const char *cm_index_mirror_engine(const cm_index_mirror_t *mirror)
+{
+    return mirror->target->engine;
 }
 
 const char *cm_index_mirror_place(const cm_index_mirror_t *mirror)

@@ -13,9 +13,6 @@
 
 #include <stdio.h>
 
-/* The beginning of the origin of a dead letter for a refused row. */
-#define CM_INDEX_MIRROR_ORIGIN "elasticsearch:"
-
 enum { CM_INDEX_REFUSED_MAX = 1000 }; /* rows of one push; more mean that all will be refused */
 
 typedef struct cm_index_mirror_options {
@@ -40,8 +37,8 @@ int cm_index_mirror_start(const cm_index_mirror_options_t *options, cm_index_mir
 /* The source may have changed: a push begins, or follows the one at work. */
 void cm_index_mirror_wake(cm_index_mirror_t *mirror);
 
-/* Writes what waits into the store, which has nothing uncommitted. Returns the error that ended the
- * thread, once there is one. */
+/* Writes what waits into the store, which has nothing uncommitted; after a failure it still waits,
+ * for the next call. Returns the error that ended the thread, once there is one. */
 int cm_index_mirror_collect(cm_index_mirror_t *mirror, cm_err_t *err);
 
 /* Waits until all is pushed, and collects. `bar`: shows progress, and a sentence while the target
@@ -51,6 +48,9 @@ int cm_index_mirror_finish(cm_index_mirror_t *mirror, bool bar, cm_err_t *err);
 
 /* All that was pushed so far. */
 cm_index_applied_t cm_index_mirror_applied(const cm_index_mirror_t *mirror);
+
+/* What sentences call the target's engine: "Elasticsearch". */
+const char *cm_index_mirror_engine(const cm_index_mirror_t *mirror);
 
 /* Where the target is, as users call it. */
 const char *cm_index_mirror_place(const cm_index_mirror_t *mirror);

@@ -18,6 +18,10 @@ typedef struct cm_index_settings {
     bool daily; /* ids of visitors live for one UTC day, says the configuration; for reading */
 } cm_index_settings_t;
 
+/* The settings of the index in a data directory; they borrow its name. `daily`: user ids live for
+ * one UTC day. */
+cm_index_settings_t cm_index_settings_of_data_dir(const char *data_dir, bool daily);
+
 /* Opens the index for reading, beside another thread or process that writes it. CM_EINPUT when
  * there is none yet, CM_EAWAY when its server does not answer, CM_EUSAGE. */
 int cm_index_open(const cm_index_settings_t *settings, cm_index_t **index, cm_err_t *err);
@@ -29,11 +33,26 @@ int cm_index_open(const cm_index_settings_t *settings, cm_index_t **index, cm_er
 int cm_index_open_writer(const cm_index_settings_t *settings, cm_store_t *store, cm_index_t **index,
                          cm_err_t *err);
 
+/* Opens the index on the server that the settings describe, as cm_index_open_writer() does, also
+ * where they choose the one in the data directory. CM_EUSAGE. */
+int cm_index_open_server(const cm_index_settings_t *settings, cm_index_t **index, cm_err_t *err);
+
 /* Whether the index stands in the data directory, beside the events. */
 bool cm_index_in_data_dir(const cm_index_settings_t *settings);
 
+/* The server that holds the index, for another program that writes it (borrowed from `settings`);
+ * NULL when the index stands in the data directory. */
+const cm_elastic_settings_t *cm_index_server(const cm_index_settings_t *settings);
+
 /* What a user calls the place where the answers are: a directory or an alias. */
 const char *cm_index_place(const cm_index_settings_t *settings);
+
+/* What sentences call the engine: "Elasticsearch". */
+const char *cm_index_engine(const cm_index_settings_t *settings);
+
+/* Whether a dead letter of this origin is a row that an index refused; if so, `*index` gets which
+ * engine, for cm_index_engine() and cm_index_argument(). */
+bool cm_index_refused(cm_str_t origin, cm_index_settings_t *index);
 
 /* What `process` needs beside its other options to write this index: "" or
  * " --index elasticsearch". */

@@ -1,7 +1,7 @@
 /* The contract's cells in the order of answers: clicks descending, then url, then country.
  *
  * With a million urls, comparing strings cell by cell would take longer than all the rest: so the
- * strings are sorted once each, and the cells then by counting. */
+ * strings are sorted once each, and the cells then by counting. One thread, that of the reader. */
 #ifndef CM_INDEX_ORDER_H
 #define CM_INDEX_ORDER_H
 

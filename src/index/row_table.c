@@ -75,8 +75,8 @@ cm_answer_t cm_index_row_table_answer(const cm_index_row_table_t *table, const c
     return (cm_answer_t){.dimension = dimension,
                          .window = window,
                          .window_start = row->window_start,
-                         .url = cm_dict_text(&table->urls, row->url),
-                         .country = cm_dict_text(&table->countries, row->country),
+                         .url = cm_dict_string(&table->urls, row->url),
+                         .country = cm_dict_string(&table->countries, row->country),
                          .measures = row->measures};
 }
 

@@ -1,5 +1,5 @@
 /* A query of a store without an index: the answers are milled, sorted and given, and kept nowhere.
- */
+ * Called by one thread, in which the rows are given; the mill has threads of its own. */
 #ifndef CM_INDEX_STORE_QUERY_H
 #define CM_INDEX_STORE_QUERY_H
 

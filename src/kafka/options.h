@@ -1,5 +1,6 @@
-/* Options that say where Kafka is and what is done with its topics: arrays of rows (base/options.h)
- * that a command composes. The struct belongs to the command; tables are constant. */
+/* Options that say where Kafka is and what is done with its topics: arrays of rows
+ * (base/options.h) that a command composes. The struct belongs to the command; tables are
+ * constant, for any thread. */
 #ifndef CM_KAFKA_OPTIONS_H
 #define CM_KAFKA_OPTIONS_H
 

@@ -1,5 +1,5 @@
 /* What an answer is about, and its measures: the terms that mill, index and API share. Plain
- * values. */
+ * values, for any thread. */
 #ifndef CM_MILL_MEASURES_H
 #define CM_MILL_MEASURES_H
 

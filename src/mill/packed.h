@@ -3,7 +3,7 @@
  *
  * A packed event is an event on its way to its user's timeline. A contribution is what one event
  * adds to the answers, as the timeline has found; it is on its way to the cells of its url. Both
- * are plain values and travel in chunk lists (chunks.h). */
+ * are plain values and travel in chunk lists (chunks.h). Each is used by one thread at a time. */
 #ifndef CM_MILL_PACKED_H
 #define CM_MILL_PACKED_H
 

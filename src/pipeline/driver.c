@@ -59,7 +59,7 @@ void cm_driver_show(cm_driver_t *driver)
                                    .lately = count - driver->shown_count,
                                    .seconds = (double)(driver->shown_ns - before) / 1e9};
     if (ops->status(driver->context, &pace, &line))
-        cm_progress_tell(driver->env.messages, driver->env.terminal, &line);
+        cm_progress_status(driver->env.messages, driver->env.terminal, &line);
     cm_buf_free(&line);
     driver->shown_count = count;
 }

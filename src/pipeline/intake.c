@@ -30,14 +30,17 @@ static int wait_for_dead(void *context, uint64_t retries, const char *reason)
 
 static int wait_for_store(void *context, uint64_t retries, const char *reason)
 {
+    cm_intake_t *intake = context;
+
     (void)retries;
-    return wait_for_server(context, "Cassandra", reason);
+    return wait_for_server(intake, intake->store_engine, reason);
 }
 
-int cm_intake_init(cm_intake_t *intake, const cm_pipeline_env_t *env, const char *geoip,
-                   cm_err_t *err)
+int cm_intake_init(cm_intake_t *intake, const cm_pipeline_env_t *env, const char *store_engine,
+                   const char *geoip, cm_err_t *err)
 {
     *intake = (cm_intake_t){.env = *env,
+                            .store_engine = store_engine,
                             .store_waiter = {wait_for_store, intake},
                             .dead_waiter = {wait_for_dead, intake}};
     return cm_enrich_thread_open_geoip(&intake->enriching, geoip, env->log, err);
@@ -103,7 +106,7 @@ cm_sink_t *cm_intake_sink(cm_intake_t *intake, cm_sink_t *store)
 
 /* ---- while it runs ---- */
 
-void cm_intake_look(cm_intake_t *intake, cm_store_t *store)
+void cm_intake_note_waiting(cm_intake_t *intake, cm_store_t *store)
 {
     const cm_source_t *topic = intake->topic;
     const char *kafka = topic != NULL ? cm_source_kafka_trouble(topic) : NULL;
@@ -112,7 +115,7 @@ void cm_intake_look(cm_intake_t *intake, cm_store_t *store)
 
     intake->waiting_for = kafka != NULL      ? "Kafka"
                           : registry != NULL ? "the schema registry"
-                          : server != NULL   ? "Cassandra"
+                          : server != NULL   ? intake->store_engine
                                              : NULL;
     intake->waiting_reason = kafka != NULL ? kafka : registry != NULL ? registry : server;
 }

@@ -28,6 +28,7 @@ typedef struct cm_intake {
     cm_pipeline_env_t env;
     cm_intake_options_t options;
     cm_kafka_settings_t kafka;
+    const char *store_engine; /* what sentences call the store that is waited for */
     cm_waiter_t store_waiter; /* for a store on a server: the intake stays in its group meanwhile */
     cm_source_t *topic;       /* NULL: not open; the caller may close it through the pipeline */
     uint64_t retries;         /* failed attempts to reach a server at the start */
@@ -42,10 +43,11 @@ typedef struct cm_intake {
 } cm_intake_t;
 
 /* To be called first: makes the waiter, and what completes messages that have an address or a user
- * agent. `geoip`: its database (NULL: the built-in one). CM_EINPUT. To be closed also after a
- * failure. */
-int cm_intake_init(cm_intake_t *intake, const cm_pipeline_env_t *env, const char *geoip,
-                   cm_err_t *err);
+ * agent. `store_engine`: of the store that gets the events (cm_store_engine()), for the sentences
+ * of a wait; NULL: that store waits for no server. `geoip`: its database (NULL: the built-in one).
+ * CM_EINPUT. To be closed also after a failure. */
+int cm_intake_init(cm_intake_t *intake, const cm_pipeline_env_t *env, const char *store_engine,
+                   const char *geoip, cm_err_t *err);
 
 /* Opens the topic, and that of the dead letters. Brokers that do not answer are waited for, with a
  * line per attempt. CM_ESTOP, CM_EUSAGE, CM_EINPUT. To be closed also after a failure. */
@@ -55,9 +57,9 @@ int cm_intake_open(cm_intake_t *intake, const cm_intake_options_t *options, cm_e
  * rest to `store`. It belongs to the intake. */
 cm_sink_t *cm_intake_sink(cm_intake_t *intake, cm_sink_t *store);
 
-/* Looks which server does not answer: Kafka, the schema registry, or that of `store` (NULL: none).
+/* Notes which server does not answer: Kafka, the schema registry, or that of `store` (NULL: none).
  */
-void cm_intake_look(cm_intake_t *intake, cm_store_t *store);
+void cm_intake_note_waiting(cm_intake_t *intake, cm_store_t *store);
 
 /* Appends "; waiting for Kafka: reason", if a server is waited for. */
 void cm_intake_add_waiting(const cm_intake_t *intake, cm_buf_t *line);

@@ -1,5 +1,5 @@
 /* Options that say how the topic is read and where dead letters go (base/options.h): an array of
- * rows that a command composes. Constants. */
+ * rows that a command composes. Constants, for any thread. */
 #ifndef CM_PIPELINE_INTAKE_OPTIONS_H
 #define CM_PIPELINE_INTAKE_OPTIONS_H
 

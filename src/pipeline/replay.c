@@ -1,5 +1,6 @@
 #include "pipeline/replay.h"
 
+#include "index/open.h"
 #include "kafka/registry.h"
 
 #include <stdio.h>
@@ -23,7 +24,8 @@ typedef struct replay {
     char path[40];
     cm_kafka_registry_t *registry; /* NULL: none is configured */
     cm_buf_t decoded;
-    uint64_t documents; /* letters that were no events but documents of Elasticsearch */
+    uint64_t rows; /* letters that were no events but rows that `index` had refused */
+    cm_index_settings_t index;
     /* Letters since the last commit: their part of the account, how many, their bytes. */
     cm_account_t waiting;
     size_t letters, bytes;
@@ -172,15 +174,15 @@ static int replay_message(replay_t *replay, const cm_replay_letter_t *letter)
     return rc;
 }
 
-/* A document that Elasticsearch refused is no event: its letter goes, and the copy there is
- * compared with the answers next time, which sends what it lacks. */
-static int replay_document(replay_t *replay, const cm_replay_letter_t *letter)
+/* A row that an index refused is no event: its letter goes, and the index is compared with the
+ * answers next time, which sends what it lacks. */
+static int replay_row(replay_t *replay, const cm_replay_letter_t *letter)
 {
     int rc = 0;
 
     /* First, in a transaction of its own: if the process ends before the letters are gone, only a
      * comparison is made without need. */
-    if (replay->documents++ == 0 && (rc = commit(replay)) == 0)
+    if (replay->rows++ == 0 && (rc = commit(replay)) == 0)
         rc = replay->place->ops->forget_checkpoints(replay->place, replay->err);
     return rc == 0 ? replay->place->ops->remove(replay->place, letter->id, replay->err) : rc;
 }
@@ -192,9 +194,9 @@ static int replay_letter(void *context, const cm_replay_letter_t *letter)
 
     if (cm_pipeline_stops(replay->env))
         return CM_ESTOP;
-    const bool document =
-        replay->options->with == NULL && ops->is_document != NULL && ops->is_document(letter);
-    int rc = document ? replay_document(replay, letter) : replay_message(replay, letter);
+    const bool row = replay->options->with == NULL && ops->forget_checkpoints != NULL &&
+                     cm_index_refused(letter->origin, &replay->index);
+    int rc = row ? replay_row(replay, letter) : replay_message(replay, letter);
     return rc == 0 ? commit_when_many(replay, letter->payload.len) : rc;
 }
 
@@ -220,11 +222,12 @@ static int replay_letters(replay_t *replay)
         rc = commit(replay);
     if (rc == 0 && replay->account->accepted > 0 && place->ops->settle != NULL)
         rc = place->ops->settle(place, replay->err);
-    if (rc == 0 && replay->documents > 0)
+    if (rc == 0 && replay->rows > 0)
         fprintf(replay->env->messages,
-                "%llu answers that Elasticsearch had refused: the next `clickmill process --index "
-                "elasticsearch` sends again what it lacks\n",
-                (unsigned long long)replay->documents);
+                "%llu answers that %s had refused: the next `clickmill process%s` sends again what "
+                "it lacks\n",
+                (unsigned long long)replay->rows, cm_index_engine(&replay->index),
+                cm_index_argument(&replay->index));
     return rc;
 }
 

@@ -36,9 +36,8 @@ typedef struct cm_replay_place_ops {
                     cm_err_t *err);
     /* Removes a letter with the next commit of the sink. */
     int (*remove)(cm_replay_place_t *place, const char *id, cm_err_t *err);
-    /* Whether the letter is no message but a document that the index has refused; the first one
-     * calls `forget_checkpoints`, so that the next run compares all documents. */
-    bool (*is_document)(const cm_replay_letter_t *letter); /* NULL: there are none */
+    /* Called for the first letter that is no message but a row that an index has refused, so that
+     * the next run compares all rows. NULL: there are no such letters. */
     int (*forget_checkpoints)(cm_replay_place_t *place, cm_err_t *err);
     /* After the last commit, when letters were replayed; may be NULL. */
     int (*settle)(cm_replay_place_t *place, cm_err_t *err);
@@ -49,6 +48,7 @@ struct cm_replay_place {
     const cm_replay_place_ops_t *ops;
     cm_sink_t *sink;          /* takes the events of replayed letters; NULL: opened to be read */
     const char *list_command; /* that lists its letters */
+    bool text_ids;            /* ids are text, not numbers */
     const char *none;         /* the sentence for a place without letters; NULL: nothing is said */
     /* Letters that are committed together, because a commit waits for a disk or a server. */
     size_t group_letters, group_bytes;

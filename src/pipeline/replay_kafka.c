@@ -129,6 +129,7 @@ int cm_replay_open_kafka(const cm_pipeline_env_t *env, const cm_kafka_settings_t
 
     *self = (kafka_place_t){.place = {.ops = &ops,
                                       .list_command = "clickmill dead list --from kafka",
+                                      .text_ids = true,
                                       .group_letters = GROUP_LETTERS,
                                       .group_bytes = SIZE_MAX},
                             .settings = settings,

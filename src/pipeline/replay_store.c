@@ -150,18 +150,10 @@ static int store_remove(cm_replay_place_t *place, const char *text, cm_err_t *er
     return rc == 0 ? cm_store_forget_letter(((store_place_t *)place)->store, id, err) : rc;
 }
 
-static bool is_document(const cm_replay_letter_t *letter)
-{
-    static const cm_str_t prefix = {CM_INDEX_MIRROR_ORIGIN, sizeof CM_INDEX_MIRROR_ORIGIN - 1};
-
-    return letter->origin.len > prefix.len &&
-           memcmp(letter->origin.data, prefix.data, prefix.len) == 0;
-}
-
 static int forget_checkpoints(cm_replay_place_t *place, cm_err_t *err)
 {
     store_place_t *self = (store_place_t *)place;
-    const cm_index_settings_t here = {.engine = CM_INDEX_EMBEDDED, .data_dir = self->data_dir};
+    const cm_index_settings_t here = cm_index_settings_of_data_dir(self->data_dir, false);
     cm_index_t *index;
 
     int rc = cm_index_open_writer(&here, self->store, &index, err);
@@ -185,7 +177,6 @@ int cm_replay_open_store(const cm_pipeline_env_t *env, const char *data_dir, boo
                                               .check = store_check,
                                               .visitors = store_visitors,
                                               .remove = store_remove,
-                                              .is_document = is_document,
                                               .forget_checkpoints = forget_checkpoints,
                                               .close = store_close};
     cm_store_t *store = NULL;

@@ -94,7 +94,7 @@ static void show_drain(cm_spooling_t *spooling, int64_t now_ns)
     cm_buf_add_grouped(&line, (int64_t)cm_spool_kept(spooling->spool));
     cm_buf_printf(&line, " events from the spool%s%s; Ctrl-C leaves them for the next start",
                   reason[0] != '\0' ? ": " : "", reason);
-    cm_progress_tell(env->messages, env->terminal, &line);
+    cm_progress_status(env->messages, env->terminal, &line);
     cm_buf_free(&line);
 }
 

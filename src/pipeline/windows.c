@@ -1,6 +1,6 @@
 #include "pipeline/windows.h"
 
-#include "index/embedded/embedded.h"
+#include "index/open.h"
 
 #include <stdio.h>
 
@@ -9,9 +9,10 @@ const cm_option_t cm_windows_option[] = {
      .type = CM_OPT_TEXT,
      .arg = "all|day|hour",
      .key = "process.window",
-     .help = "answers over all time, per day or per hour (UTC); several with commas. The "
-             "default: " CM_WINDOWS_HERE " and what is kept already; for events of Cassandra, and "
-             "into Elasticsearch, " CM_WINDOWS_ELSEWHERE},
+     .help =
+         "answers over all time, per day or per hour (UTC); several with commas. The "
+         "default: " CM_WINDOWS_HERE " and what is kept already; where events or answers are on "
+         "a server, " CM_WINDOWS_ELSEWHERE},
     {.name = NULL},
 };
 
@@ -36,18 +37,25 @@ int cm_windows_parse(const char *text, unsigned *windows, cm_err_t *err)
 int cm_windows_add_kept(cm_store_t *store, bool rebuild, unsigned *windows, bool *foreign,
                         cm_err_t *err)
 {
-    const cm_database_t *database = cm_store_embedded_database(store);
+    /* It is written through the store, which knows its directory. */
+    const cm_index_settings_t here = cm_index_settings_of_data_dir(NULL, false);
+    unsigned own = 0, others = 0;
+    cm_index_facts_t facts;
+    cm_index_t *index;
 
-    *foreign = false;
-    int rc = cm_index_embedded_prepare(database, err);
-    const bool damaged = rebuild && rc == CM_ECORRUPT;
-    for (int window = 0; (rc == 0 || damaged) && window < CM_WINDOW_COUNT; window++) {
-        cm_index_coverage_t covered;
-        rc = cm_index_embedded_coverage(database, (cm_window_t)window, &covered, err);
-        *foreign |= rc == 0 && covered.session_timeout < 0;
-        if (rc == 0 && covered.session_timeout > 0)
-            *windows |= cm_window_mask(window);
-    }
+    int rc = cm_index_open_writer(&here, store, &index, err);
+    if (rc < 0)
+        return rc;
+    rc = cm_index_probe(index, true, &facts, err);
+    bool damaged = rc == CM_ECORRUPT;
+    if (rc == 0 || (rebuild && damaged))
+        rc = cm_index_kept(index, &own, &others, err);
+    damaged |= rc == CM_ECORRUPT;
     /* What can be read of damaged answers is enough: all are computed again. */
-    return damaged || (rebuild && rc == CM_ECORRUPT) ? cm_index_embedded_forget(database, err) : rc;
+    if (rebuild && damaged)
+        rc = cm_index_forget(index, err);
+    cm_index_close(index);
+    *windows |= own;
+    *foreign = others != 0;
+    return rc;
 }

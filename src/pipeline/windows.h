@@ -5,8 +5,7 @@
 #define CM_PIPELINE_WINDOWS_H
 
 #include "base/options.h"
-#include "index/embedded/refresh.h"
-#include "store/embedded/store.h"
+#include "store/store.h"
 
 /* What `process` keeps by default: of the events in the data directory; and where events or answers
  * are elsewhere. Measured: docs/answers.md, "Which windows". */

@@ -1,5 +1,5 @@
 /* The authority of a URL or a Host header: a host and perhaps a port (RFC 3986, section 3.2). Pure
- * functions; the result points into the argument. */
+ * functions, for any thread; the result points into the argument. */
 #ifndef CM_SERVE_AUTHORITY_H
 #define CM_SERVE_AUTHORITY_H
 

@@ -1,5 +1,6 @@
 /* What the parts of the collector share: collector.c, which speaks HTTP, and collector_read.c,
- * which reads bodies. */
+ * which reads bodies. A request is used by one of the server's threads at a time; what all threads
+ * use has a lock, or is atomic or constant. */
 #ifndef CM_SERVE_COLLECTOR_INSIDE_H
 #define CM_SERVE_COLLECTOR_INSIDE_H
 

@@ -50,12 +50,12 @@ static void log_library(void *context, const char *format, va_list args)
     cm_debug(&server->log, CM_DEBUG_SERVE, "http", "reason=\"%s\"", text);
 }
 
-static int open_embedded(void *context, cm_index_t **index, cm_err_t *err)
+static int open_in_data_dir(void *context, cm_index_t **index, cm_err_t *err)
 {
     const cm_server_t *server = context;
 
-    const cm_index_settings_t settings = {
-        .engine = CM_INDEX_EMBEDDED, .data_dir = server->data_dir, .daily = server->daily};
+    const cm_index_settings_t settings =
+        cm_index_settings_of_data_dir(server->data_dir, server->daily);
 
     return cm_index_open(&settings, index, err);
 }
@@ -77,7 +77,7 @@ static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *l
     if (options->open_index != NULL)
         cm_handle_pool_init(&server->handles, options->open_index, options->open_context);
     else
-        cm_handle_pool_init(&server->handles, open_embedded, server);
+        cm_handle_pool_init(&server->handles, open_in_data_dir, server);
     server->downloads = cm_downloads_new(&server->handles, &server->log);
     pthread_mutex_init(&server->lock, NULL);
     cm_clock_cond_init(&server->no_request);

@@ -1,5 +1,7 @@
-/* What the parts of the server share: server.c, which starts and stops it, request.c, which checks
- * and answers requests, and routes.c, the table of paths. */
+/* What the parts of the server share: server.c, which starts and stops it, request.c, which
+ * checks and answers requests, and routes.c, the table of paths. One thread starts and stops the
+ * server. While its threads run they change only `active`, under the lock; each part guards its
+ * own data. */
 #ifndef CM_SERVE_SERVER_INSIDE_H
 #define CM_SERVE_SERVER_INSIDE_H
 

@@ -1,6 +1,7 @@
 #include "settings/command.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/nearest.h"
 
 #include <math.h>
@@ -34,8 +35,7 @@ const cm_option_t cm_global_option_table[] = {
      .offset = FIELD(debug),
      .arg = "CONTEXT,...",
      .key = "debug",
-     .help = "log on stderr what these parts decide, at any log level: config, source, kafka, cql, "
-             "cassandra, elastic, store, mill, index, pipeline, serve, spark, or all"},
+     .help = "log on stderr what these parts decide, at any log level: " CM_DEBUG_LIST "or all"},
     {.name = "json",
      .type = CM_OPT_FLAG,
      .offset = FIELD(json),

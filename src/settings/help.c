@@ -44,23 +44,33 @@ void cm_help_add_overview(cm_buf_t *buf, const cm_program_t *program)
                          "everything.\n");
 }
 
-/* Paragraphs, separated by newlines, each broken at 80 columns. A line that begins with a space is
- * an example and stays as it is. */
-static void add_paragraphs(cm_buf_t *buf, const char *text)
+bool cm_help_next_line(const char **details, cm_help_line_t *line)
 {
-    while (*text != '\0') {
-        size_t len = strcspn(text, "\n");
-        if (text[0] == ' ' || len == 0) {
-            cm_buf_add(buf, text, len);
+    const char *text = *details;
+    const size_t len = strcspn(text, "\n");
+
+    if (*text == '\0')
+        return false;
+    *line = (cm_help_line_t){.text = {text, len}, .example = text[0] == ' '};
+    *details = text + len + (text[len] == '\n');
+    return true;
+}
+
+/* Paragraphs are broken at 80 columns. */
+static void add_details(cm_buf_t *buf, const char *details)
+{
+    cm_help_line_t line;
+
+    while (cm_help_next_line(&details, &line)) {
+        if (line.example || line.text.len == 0) {
+            cm_buf_add_str(buf, line.text);
             cm_buf_add_char(buf, '\n');
         } else {
-            cm_buf_t line = CM_BUF_INIT;
-            cm_buf_add(&line, text, len);
-            cm_options_add_wrapped(buf, line.data, 0, 0);
-            cm_buf_free(&line);
+            cm_buf_t paragraph = CM_BUF_INIT;
+            cm_buf_add_str(&paragraph, line.text);
+            cm_options_add_wrapped(buf, paragraph.data, 0, 0);
+            cm_buf_free(&paragraph);
         }
-        text += len;
-        text += *text == '\n';
     }
 }
 
@@ -73,7 +83,7 @@ void cm_help_add_command(cm_buf_t *buf, const cm_program_t *program, const cm_co
     cm_options_add_wrapped(buf, command->summary, 0, 0);
     if (command->details != NULL) {
         cm_buf_add_char(buf, '\n');
-        add_paragraphs(buf, command->details);
+        add_details(buf, command->details);
     }
     if (table != NULL && table[0].name != NULL) {
         cm_buf_add_text(buf, "\nOptions:\n");

@@ -7,9 +7,18 @@
 
 #include "settings/command.h"
 
+/* A line of a command's details: a paragraph, or an example, which begins with a space and is not
+ * changed. */
+typedef struct cm_help_line {
+    cm_str_t text; /* without the line end */
+    bool example;
+} cm_help_line_t;
+
+/* Takes the next line of `*details`; false at their end. */
+bool cm_help_next_line(const char **details, cm_help_line_t *line);
+
 /* Appends what Clickmill is, its commands and the global options; like the next one in at most 80
- * columns. Lines of a command's details are paragraphs; a line that begins with a space is an
- * example and is not changed. */
+ * columns. */
 void cm_help_add_overview(cm_buf_t *buf, const cm_program_t *program);
 
 /* Appends the help of one command: usage, summary, details, options, exit codes. */

@@ -58,26 +58,23 @@ static void add_options(cm_buf_t *buf, const cm_option_t *table)
 }
 
 /* Adds the lines of the details: examples unchanged, all others as paragraphs. */
-static void add_details(cm_buf_t *buf, const char *text)
+static void add_details(cm_buf_t *buf, const char *details)
 {
     bool example = false;
+    cm_help_line_t line;
 
-    while (*text != '\0') {
-        size_t len = strcspn(text, "\n");
-        bool indented = text[0] == ' ';
-        if (indented && !example)
+    while (cm_help_next_line(&details, &line)) {
+        if (line.example && !example)
             cm_buf_add_text(buf, ".PP\n.nf\n");
-        if (!indented && example)
+        if (!line.example && example)
             cm_buf_add_text(buf, ".fi\n");
-        if (!indented && len > 0)
+        if (!line.example && line.text.len > 0)
             cm_buf_add_text(buf, ".PP\n");
-        if (len > 0) {
-            add_roff(buf, text, len);
+        if (line.text.len > 0) {
+            add_roff(buf, line.text.data, line.text.len);
             cm_buf_add_char(buf, '\n');
         }
-        example = indented;
-        text += len;
-        text += *text == '\n';
+        example = line.example;
     }
     if (example)
         cm_buf_add_text(buf, ".fi\n");

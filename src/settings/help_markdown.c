@@ -56,25 +56,22 @@ static void add_options(cm_buf_t *buf, const cm_option_t *table)
 }
 
 /* The details: examples become code blocks, all other lines paragraphs. */
-static void add_details(cm_buf_t *buf, const char *text)
+static void add_details(cm_buf_t *buf, const char *details)
 {
     bool example = false;
+    cm_help_line_t line;
 
-    while (*text != '\0') {
-        size_t len = strcspn(text, "\n");
-        bool indented = text[0] == ' ';
-        size_t skip = indented ? strspn(text, " ") : 0;
-        if (indented != example)
-            cm_buf_add_text(buf, indented ? "\n```sh\n" : "```\n");
-        if (!indented && len > 0)
+    while (cm_help_next_line(&details, &line)) {
+        const size_t skip = line.example ? strspn(line.text.data, " ") : 0;
+        if (line.example != example)
+            cm_buf_add_text(buf, line.example ? "\n```sh\n" : "```\n");
+        if (!line.example && line.text.len > 0)
             cm_buf_add_char(buf, '\n');
-        if (len > 0) {
-            cm_buf_add(buf, text + skip, len - skip);
+        if (line.text.len > 0) {
+            cm_buf_add(buf, line.text.data + skip, line.text.len - skip);
             cm_buf_add_char(buf, '\n');
         }
-        example = indented;
-        text += len;
-        text += *text == '\n';
+        example = line.example;
     }
     if (example)
         cm_buf_add_text(buf, "```\n");

@@ -35,3 +35,15 @@ const cm_option_t cm_sink_reader_option_rows[] = {
      .rows = cm_kafka_registry_options},
     {.name = NULL},
 };
+
+bool cm_sink_is_topic(const cm_sink_options_t *options)
+{
+    return options->engine == CM_SINK_KAFKA;
+}
+
+bool cm_sink_server_named(const cm_sink_options_t *options, const cm_option_values_t *values,
+                          size_t offset)
+{
+    return options->engine == CM_SINK_KAFKA ||
+           cm_options_given(values, offset + offsetof(cm_sink_options_t, kafka.brokers));
+}

@@ -1,5 +1,5 @@
 /* Options that say where events go and how that is reached (base/options.h): arrays of rows that a
- * command composes, for a struct that belongs to the command. Constants. */
+ * command composes, for a struct that belongs to the command. Constants, for any thread. */
 #ifndef CM_SINK_OPTIONS_H
 #define CM_SINK_OPTIONS_H
 
@@ -21,5 +21,13 @@ typedef struct cm_sink_options {
 extern const cm_option_t cm_sink_option[];
 extern const cm_option_t cm_sink_server_option_rows[];
 extern const cm_option_t cm_sink_reader_option_rows[];
+
+/* Whether events go to a topic, from which other processes read them; if not, into the store. */
+bool cm_sink_is_topic(const cm_sink_options_t *options);
+
+/* Whether the user names the topic's server: by choosing the sink, or by an address in `values`.
+ * `offset`: of the options in the struct that `values` filled. */
+bool cm_sink_server_named(const cm_sink_options_t *options, const cm_option_values_t *values,
+                          size_t offset);
 
 #endif

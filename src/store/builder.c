@@ -131,7 +131,7 @@ static void resolve_strings(const cm_dict_t *own, cm_dict_t *store, uint32_t *gl
     for (uint32_t from = 0, count; from < own->count; from += count) {
         count = own->count - from < CM_BUILDER_GROUP ? own->count - from : CM_BUILDER_GROUP;
         for (uint32_t i = 0; i < count; i++) {
-            strings[i] = cm_dict_text(own, from + i);
+            strings[i] = cm_dict_string(own, from + i);
             hashes[i] = own->entries[from + i].hash;
         }
         cm_dict_put_many(store, strings, hashes, count, global + from);

@@ -35,7 +35,7 @@ static uint32_t probe(const cm_dict_t *dict, cm_str_t string, uint32_t hash)
     for (; dict->slots[slot] != 0; slot = (slot + 1) & dict->mask) {
         if (dict->slots[slot] >> 32 != hash)
             continue;
-        if (cm_str_equal(cm_dict_text(dict, slot_id(dict->slots[slot])), string))
+        if (cm_str_equal(cm_dict_string(dict, slot_id(dict->slots[slot])), string))
             break;
     }
     return slot;
@@ -118,7 +118,7 @@ void cm_dict_put_many(cm_dict_t *dict, const cm_str_t *strings, const uint32_t *
         for (uint32_t i = from; i < to; i++) {
             uint64_t slot = dict->slots[hashes[i] & dict->mask];
             if (slot != 0 && slot >> 32 == hashes[i] &&
-                cm_str_equal(cm_dict_text(dict, slot_id(slot)), strings[i]))
+                cm_str_equal(cm_dict_string(dict, slot_id(slot)), strings[i]))
                 ids[i] = slot_id(slot);
             else
                 ids[i] = cm_dict_put_hashed(dict, strings[i], hashes[i]);

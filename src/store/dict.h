@@ -58,7 +58,8 @@ void cm_dict_append(cm_dict_t *dict, cm_str_t string);
 /* True and the id when the string is known. */
 bool cm_dict_find(const cm_dict_t *dict, cm_str_t string, uint32_t *id);
 
-static inline cm_str_t cm_dict_text(const cm_dict_t *dict, uint32_t id)
+/* The string of an id that the dictionary has given. */
+static inline cm_str_t cm_dict_string(const cm_dict_t *dict, uint32_t id)
 {
     return (cm_str_t){dict->entries[id].text, dict->entries[id].len};
 }

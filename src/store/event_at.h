@@ -1,8 +1,15 @@
-/* Events from the columns of a block, with their strings. */
+/* Events from the columns of a block, with their strings. One thread, that of the reader. */
 #ifndef CM_STORE_EVENT_AT_H
 #define CM_STORE_EVENT_AT_H
 
 #include "store/store.h"
+
+/* The places of an event's strings, by field. */
+void cm_store_event_strings(cm_event_t *event, cm_str_t *strings[CM_FIELD_COUNT]);
+
+/* The row key of a row: of the columns, or of `key`, which holds the text of one that is stored as
+ * a UUID. Empty where the row has none. */
+cm_str_t cm_store_row_key_at(const cm_columns_t *columns, uint32_t row, char key[CM_UUID_TEXT]);
 
 /* What an event of a row points to. */
 typedef struct cm_event_room {

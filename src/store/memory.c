@@ -221,8 +221,9 @@ static int reader_string(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_
 {
     (void)err;
     assert(field >= CM_CITY || id < ((memory_reader_t *)reader)->string_counts[field]);
-    *string = field < CM_CITY ? cm_dict_text(&((memory_reader_t *)reader)->store->dicts[field], id)
-                              : cm_str(cold_strings[id]);
+    *string = field < CM_CITY
+                  ? cm_dict_string(&((memory_reader_t *)reader)->store->dicts[field], id)
+                  : cm_str(cold_strings[id]);
     return 0;
 }
 

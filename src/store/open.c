@@ -18,6 +18,21 @@ void cm_store_describe(const cm_store_settings_t *settings, cm_buf_t *text)
         cm_buf_add_text(text, settings->data_dir);
 }
 
+const char *cm_store_engine(const cm_store_settings_t *settings)
+{
+    return settings->engine == CM_STORE_CASSANDRA ? "Cassandra" : "the embedded store";
+}
+
+bool cm_store_in_data_dir(const cm_store_settings_t *settings)
+{
+    return settings->engine == CM_STORE_EMBEDDED;
+}
+
+const cm_cassandra_settings_t *cm_store_table(const cm_store_settings_t *settings)
+{
+    return settings->engine == CM_STORE_CASSANDRA ? &settings->cassandra : NULL;
+}
+
 int cm_store_open(const cm_store_settings_t *settings, cm_store_t **store, cm_err_t *err)
 {
     const cm_store_cassandra_options_t cassandra = {
@@ -60,9 +75,12 @@ int cm_store_open_events(const cm_store_settings_t *settings, bool rebuild, cm_s
     const cm_store_cassandra_source_t source = source_of(settings);
 
     *events = NULL;
-    if (settings->engine == CM_STORE_CASSANDRA)
-        return cm_store_cassandra_events(&source, rebuild, events, reading, err);
-    return 0;
+    if (settings->engine != CM_STORE_CASSANDRA)
+        return 0;
+    int rc = cm_store_cassandra_events(&source, rebuild, events, reading, err);
+    reading->engine = cm_store_engine(settings);
+    reading->choice = "cassandra";
+    return rc;
 }
 
 int cm_store_open_verified(const cm_store_settings_t *settings, cm_store_t **events,

@@ -29,6 +29,16 @@ typedef struct cm_store_settings {
  * KEYSPACE.TABLE". */
 void cm_store_describe(const cm_store_settings_t *settings, cm_buf_t *text);
 
+/* What sentences call the engine: "Cassandra". */
+const char *cm_store_engine(const cm_store_settings_t *settings);
+
+/* Whether the events are in the data directory's own store. */
+bool cm_store_in_data_dir(const cm_store_settings_t *settings);
+
+/* The table on servers that holds the events, for another program that reads it (borrowed from
+ * `settings`); NULL when they are in the data directory. */
+const cm_cassandra_settings_t *cm_store_table(const cm_store_settings_t *settings);
+
 /* Opens the store for writing; what is missing is made where the settings allow it. CM_EBUSY when
  * another process has the data directory; CM_EAWAY, CM_EUSAGE, CM_EINPUT, CM_ESTOP and the errors
  * of files. */

@@ -21,3 +21,10 @@ const cm_option_t cm_store_server_option_rows[] = {
      .rows = cm_cassandra_option_rows},
     {.name = NULL},
 };
+
+bool cm_store_server_named(const cm_store_options_t *options, const cm_option_values_t *values,
+                           size_t offset)
+{
+    return options->engine == CM_STORE_CASSANDRA ||
+           cm_options_given(values, offset + offsetof(cm_store_options_t, cassandra.hosts));
+}

@@ -1,5 +1,6 @@
 /* Options that say which store keeps the raw events and how it is reached (base/options.h): arrays
- * of rows that a command composes, for a struct that belongs to the command. Constants. */
+ * of rows that a command composes, for a struct that belongs to the command. Constants, for any
+ * thread. */
 #ifndef CM_STORE_OPTIONS_H
 #define CM_STORE_OPTIONS_H
 
@@ -20,5 +21,10 @@ typedef struct cm_store_options {
 /* Both for a cm_store_options_t: which engine; and how each engine that is a server is reached. */
 extern const cm_option_t cm_store_option[];
 extern const cm_option_t cm_store_server_option_rows[];
+
+/* Whether the user names a server for the events: by choosing that store, or by an address in
+ * `values`. `offset`: of the options in the struct that `values` filled. */
+bool cm_store_server_named(const cm_store_options_t *options, const cm_option_values_t *values,
+                           size_t offset);
 
 #endif

@@ -66,7 +66,7 @@ bool cm_wide_at(const cm_wide_t *wide, uint32_t row, cm_event_extra_t *extra)
     for (int field = 0; field < CM_EXTRA_TEXTS; field++) {
         const uint32_t id = wide->ids[field][row];
         extra->text[field] =
-            id == 0 ? (cm_str_t){NULL, 0} : cm_dict_text(&wide->strings[field], id - 1);
+            id == 0 ? (cm_str_t){NULL, 0} : cm_dict_string(&wide->strings[field], id - 1);
         found |= id != 0;
     }
     extra->engaged_ms = (int32_t)wide->engaged[row] - 1;
@@ -79,7 +79,7 @@ void cm_wide_encode(const cm_wide_t *wide, const cm_stream_writer_t *writer)
         const cm_dict_t *dict = &wide->strings[field];
         cm_str_t *strings = cm_alloc((dict->count + 1) * sizeof *strings);
         for (uint32_t id = 0; id < dict->count; id++)
-            strings[id] = cm_dict_text(dict, id);
+            strings[id] = cm_dict_string(dict, id);
         cm_stream_add_ids(writer, wide->ids[field], wide->count);
         cm_stream_add_strings(writer, strings, dict->count, LENGTH);
         free(strings);

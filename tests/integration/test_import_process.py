@@ -148,7 +148,7 @@ def test_answers_of_another_store_stay(t):
     database.commit()
     database.close()
     done = t.clickmill("import", "a.jsonl")
-    t.true("not processed: the answers here are of Cassandra's events" in done.err, done.err)
+    t.true("not processed: the answers here are of another store's events" in done.err, done.err)
     t.equal(covered(t), {"all": 1, "day": 1}, "the answers")
 
 

@@ -42,8 +42,8 @@ static int refuse(void *context, cm_str_t index, cm_str_t id, cm_str_t document,
     push_t *push = context;
     char origin[CM_INDEX_NAME + 100], why[500];
 
-    snprintf(origin, sizeof origin, CM_INDEX_MIRROR_ORIGIN "%.*s/%.*s", (int)index.len, index.data,
-             (int)id.len, id.data);
+    snprintf(origin, sizeof origin, CM_INDEX_ELASTICSEARCH_ORIGIN "%.*s/%.*s", (int)index.len,
+             index.data, (int)id.len, id.data);
     snprintf(why, sizeof why, "%.*s", cm_utf8_head(reason, sizeof why - 1), reason.data);
     cm_batch_reject(push->options->refused, document, why, origin);
     if (++push->refused < CM_INDEX_REFUSED_MAX)

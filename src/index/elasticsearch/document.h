@@ -5,8 +5,9 @@
  * ms): the contract's. The numbers per url, per country and of the whole site are documents of a
  * second alias, so that no sum over the first counts anything twice; the string that such a row
  * lacks is empty in its id and absent in its JSON, and `dimension` is its kind: "url", "country" or
- * "site". How far the answers of a window are (cm_freshness_t) is a document there,
- * too: dimension "freshness", `_id` "freshness:all" and so on. */
+ * "site". How far the answers of a window are (cm_freshness_t) is a document there, too: dimension
+ * "freshness", `_id` "freshness:all" and so on. The functions keep nothing, and any thread may call
+ * them. */
 #ifndef CM_INDEX_ELASTICSEARCH_DOCUMENT_H
 #define CM_INDEX_ELASTICSEARCH_DOCUMENT_H
 

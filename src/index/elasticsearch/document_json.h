@@ -1,4 +1,5 @@
-/* Reads answers of Elasticsearch: the C interface of document_json.cc (simdjson). */
+/* Reads answers of Elasticsearch: the C interface of document_json.cc (simdjson). Each call has a
+ * parser of its own. For any thread. */
 #ifndef CM_INDEX_ELASTICSEARCH_DOCUMENT_JSON_H
 #define CM_INDEX_ELASTICSEARCH_DOCUMENT_JSON_H
 

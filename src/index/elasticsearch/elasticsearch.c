@@ -27,7 +27,6 @@ int cm_index_elasticsearch_open_writer(const cm_elastic_settings_t *settings, cm
     cm_index_elasticsearch_t *self = cm_alloc_zero(1, sizeof *self);
 
     self->index.ops = &ops;
-    self->index.engine = "Elasticsearch";
     self->settings = *settings;
     cm_buf_printf(&self->name, "elasticsearch:%s/%s",
                   settings->cloud_id != NULL ? settings->cloud_id : settings->hosts,

@@ -19,6 +19,9 @@
 
 enum { CM_INDEX_NAME = 256 };
 
+/* The beginning of the origin of a dead letter for a refused document. */
+#define CM_INDEX_ELASTICSEARCH_ORIGIN "elasticsearch:"
+
 /* The indices to which the two aliases lead. */
 typedef struct cm_index_elasticsearch_indices {
     char cells[CM_INDEX_NAME], totals[CM_INDEX_NAME]; /* names of indices; empty: none yet */

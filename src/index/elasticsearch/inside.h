@@ -1,5 +1,6 @@
-/* What the files of this engine share: read.c, apply.c and probe.c implement the operations of the
- * door, elasticsearch.c opens and closes the index. */
+/* What the files of this engine share: read.c, apply.c and probe.c implement the operations of
+ * the door, elasticsearch.c opens and closes the index. Used by one thread at a time, as its
+ * handle is. */
 #ifndef CM_INDEX_ELASTICSEARCH_INSIDE_H
 #define CM_INDEX_ELASTICSEARCH_INSIDE_H
 

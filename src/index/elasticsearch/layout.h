@@ -1,4 +1,5 @@
-/* The layout of the index on Elasticsearch: fields, mapping, templates. For this folder only. */
+/* The layout of the index on Elasticsearch: fields, mapping, templates. For this folder only. Pure
+ * functions, for any thread. */
 #ifndef CM_INDEX_ELASTICSEARCH_LAYOUT_H
 #define CM_INDEX_ELASTICSEARCH_LAYOUT_H
 

@@ -23,10 +23,11 @@ int cm_index_request(cm_index_request_t *request, int allowed, const char *doing
     va_end(args);
     if (len >= (int)sizeof target)
         return cm_fail(request->err, CM_EINTERNAL, "%s: the names are too long", doing);
-    int rc = request->waits ? cm_elastic_ask(request->client, method, target, body, request->waiter,
-                                             &request->reply, request->err)
-                            : cm_elastic_request(request->client, method, target, body,
-                                                 &request->reply, request->err);
+    int rc = request->waits
+                 ? cm_elastic_request_retrying(request->client, method, target, body,
+                                               request->waiter, &request->reply, request->err)
+                 : cm_elastic_request(request->client, method, target, body, &request->reply,
+                                      request->err);
     if (rc < 0 || request->reply.status < 300 || request->reply.status == allowed)
         return rc;
     unknown.hosts = cm_elastic_host(request->client);

@@ -1,4 +1,5 @@
-/* Requests of the index to its server. For this folder only. */
+/* Requests of the index to its server. For this folder only. The answer belongs to the client. One
+ * thread, that of the client. */
 #ifndef CM_INDEX_ELASTICSEARCH_REQUEST_H
 #define CM_INDEX_ELASTICSEARCH_REQUEST_H
 

@@ -198,7 +198,7 @@ static cm_dimension_t dimension_of(bool all_urls, bool all_countries)
  * mark, not for all rows since. */
 #define ROWS(table, columns, marks, watermark)                                                     \
     "SELECT window, start, " table ".url, " table                                                  \
-    ".country, updated_at, page.url, country.name, " CM_NUMBER_COLUMNS                             \
+    ".country, updated_at, page.url, country.name, " CM_MEASURE_COLUMNS                            \
     CM_FROM(table) "WHERE +updated_at > ?6 AND " watermark "updated_at <= ?7 AND (" columns        \
                    ") > (" marks ") ORDER BY " columns " LIMIT ?8"
 #define PLACE(table) "window, start, " table ".url, " table ".country"
@@ -231,7 +231,7 @@ static void take_row(sqlite3_stmt *select, page_t *page, cm_answer_t *answer)
     answer->updated_at = page->mark.updated_at = sqlite3_column_int64(select, 4);
     answer->url = take_text(select, 5, page);
     answer->country = take_text(select, 6, page);
-    for (int i = 0; i < CM_NUMBER_COUNT; i++)
+    for (int i = 0; i < CM_MEASURE_COLUMN_COUNT; i++)
         *numbers[i] = sqlite3_column_int64(select, 7 + i);
 }
 

@@ -6,7 +6,8 @@
  * events of Cassandra, copies that no longer count). Table `retired` has the tombstones of vanished
  * rows, as soon as there is a mirror; table `published` has the checkpoint of each mirror.
  *
- * Functions that write do so in their own transaction, and need the writer's connection. */
+ * Functions that write do so in their own transaction, and need the writer's connection. One
+ * thread, that of the connection. */
 #ifndef CM_INDEX_EMBEDDED_CHANGES_H
 #define CM_INDEX_EMBEDDED_CHANGES_H
 

@@ -12,7 +12,7 @@
 
 /* Any odd numbers below the prime work: a changed bit of a measure changes the sum by one of them
  * times a power of two, which is never a multiple of the prime. */
-static const uint64_t factors[1 + CM_NUMBER_COUNT] = {
+static const uint64_t factors[1 + CM_MEASURE_COLUMN_COUNT] = {
     UINT64_C(0x1C8C0E0B5A6F3D17), UINT64_C(0x0D6E8FEB86659FD9), UINT64_C(0x1A2B4C8F5D7E9031),
     UINT64_C(0x07F4A7C15B9E3779), UINT64_C(0x13198A2E03707345), UINT64_C(0x04093822299F31D1),
     UINT64_C(0x082EFA98EC4E6C89), UINT64_C(0x152821E638D01377), UINT64_C(0x1E5466CF34E90C6D)};
@@ -45,7 +45,7 @@ static uint64_t contribution(int64_t url, int64_t country, const int64_t *number
 {
     unsigned __int128 sum = factors[0] * (unsigned __int128)(rows < 0 ? PRIME - 1 : (uint64_t)rows);
 
-    for (int i = 0; i < CM_NUMBER_COUNT; i++) {
+    for (int i = 0; i < CM_MEASURE_COLUMN_COUNT; i++) {
         const uint64_t number = (uint64_t)numbers[i] + (numbers[i] < 0 ? PRIME : 0);
         sum += (unsigned __int128)factors[i + 1] * number;
     }
@@ -59,7 +59,7 @@ static cm_dimension_t dimension_of(int64_t url, int64_t country)
     return country < 0 ? CM_PER_URL : CM_PER_CELL;
 }
 
-int64_t cm_check_text(int64_t id, cm_str_t text)
+int64_t cm_check_string_hash(int64_t id, cm_str_t text)
 {
     return (int64_t)(XXH3_64bits_withSeed(text.data, text.len, (uint64_t)id) & UINT32_MAX);
 }
@@ -162,8 +162,8 @@ static void note_row(cm_check_scan_t *scan, cm_dimension_t dimension, int64_t st
 }
 
 /* Whether the string of an id, unless that is "all", exists and is unchanged. */
-static bool text_is_whole(sqlite3_context *context, sqlite3_value *id, sqlite3_value *sum,
-                          sqlite3_value *value)
+static bool string_is_whole(sqlite3_context *context, sqlite3_value *id, sqlite3_value *sum,
+                            sqlite3_value *value)
 {
     const int64_t number = sqlite3_value_int64(id);
 
@@ -175,26 +175,26 @@ static bool text_is_whole(sqlite3_context *context, sqlite3_value *id, sqlite3_v
     if (data == NULL)
         return false;
     return sqlite3_value_int64(sum) ==
-           cm_check_text(number, (cm_str_t){data, (size_t)sqlite3_value_bytes(value)});
+           cm_check_string_hash(number, (cm_str_t){data, (size_t)sqlite3_value_bytes(value)});
 }
 
 static void answer_seen(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
     cm_check_scan_t *scan = sqlite3_value_pointer(argv[0], CM_SCAN_POINTER);
-    int64_t numbers[CM_NUMBER_COUNT];
+    int64_t numbers[CM_MEASURE_COLUMN_COUNT];
 
     (void)argc;
     const int64_t url = sqlite3_value_int64(argv[2]), country = sqlite3_value_int64(argv[3]);
-    for (int i = 0; i < CM_NUMBER_COUNT; i++)
+    for (int i = 0; i < CM_MEASURE_COLUMN_COUNT; i++)
         numbers[i] = sqlite3_value_int64(argv[8 + i]);
     note_row(scan, dimension_of(url, country), sqlite3_value_int64(argv[1]),
              contribution(url, country, numbers, 1));
     sqlite3_result_int(context, 1);
     /* Rows of one url are neighbours. */
     if (url + 1 != scan->url)
-        scan->bad_text |= !text_is_whole(context, argv[2], argv[4], argv[5]);
+        scan->bad_string |= !string_is_whole(context, argv[2], argv[4], argv[5]);
     scan->url = url + 1;
-    scan->bad_text |= !text_is_whole(context, argv[3], argv[6], argv[7]);
+    scan->bad_string |= !string_is_whole(context, argv[3], argv[6], argv[7]);
 }
 
 static void answer_text(sqlite3_context *context, int argc, sqlite3_value **argv)
@@ -203,7 +203,7 @@ static void answer_text(sqlite3_context *context, int argc, sqlite3_value **argv
     const cm_str_t text = {data != NULL ? data : "", (size_t)sqlite3_value_bytes(argv[1])};
 
     (void)argc;
-    sqlite3_result_int64(context, cm_check_text(sqlite3_value_int64(argv[0]), text));
+    sqlite3_result_int64(context, cm_check_string_hash(sqlite3_value_int64(argv[0]), text));
 }
 
 int cm_check_register(const cm_database_t *database, cm_err_t *err)
@@ -216,8 +216,8 @@ int cm_check_register(const cm_database_t *database, cm_err_t *err)
         sqlite3_finalize(known);
         return 0;
     }
-    if (sqlite3_create_function(database->db, "answer_seen", 8 + CM_NUMBER_COUNT, SQLITE_UTF8, NULL,
-                                answer_seen, NULL, NULL) != SQLITE_OK ||
+    if (sqlite3_create_function(database->db, "answer_seen", 8 + CM_MEASURE_COLUMN_COUNT,
+                                SQLITE_UTF8, NULL, answer_seen, NULL, NULL) != SQLITE_OK ||
         sqlite3_create_function(database->db, "answer_text", 2, SQLITE_UTF8, NULL, answer_text,
                                 NULL, NULL) != SQLITE_OK)
         return cm_database_fail(database, READING, err);
@@ -297,7 +297,7 @@ static int compare(const cm_database_t *database, cm_check_scan_t *scan, cm_wind
     snprintf(what, sizeof what, "window %s, checksum", cm_index_window_names[window]);
     if (step != SQLITE_ROW && step != SQLITE_DONE)
         rc = cm_check_fail_sqlite(database, READING, err);
-    else if (step == SQLITE_ROW || at < scan->count || scan->bad_text)
+    else if (step == SQLITE_ROW || at < scan->count || scan->bad_string)
         rc = fail_check(database, what, err);
     sqlite3_finalize(select);
     return rc;
@@ -482,7 +482,7 @@ int cm_check_add(cm_writing_t *writing, const cm_cell_t *cell, int rows, cm_err_
     const cm_dimension_t dimension = dimension_of(place.url, place.country);
     cm_check_waiting_t *waiting = &writing->checks[dimension];
     cm_check_group_t *group = &waiting->group;
-    int64_t numbers[CM_NUMBER_COUNT];
+    int64_t numbers[CM_MEASURE_COLUMN_COUNT];
     int rc = 0;
 
     if (waiting->any && ((int64_t)waiting->window != place.window || group->start != place.start))

@@ -12,7 +12,7 @@
  *
  * A query visits all rows of its windows, so that it can add them up and compare. `updated_at` of a
  * row is in no sum. Functions that write need the writer's connection, and a transaction unless
- * their comment says otherwise. */
+ * their comment says otherwise. One thread, that of the connection. */
 #ifndef CM_INDEX_EMBEDDED_CHECKS_H
 #define CM_INDEX_EMBEDDED_CHECKS_H
 
@@ -29,7 +29,7 @@ enum { CM_CHECK_COVERAGE = CM_DIMENSION_COUNT };
     "    PRIMARY KEY (window, dimension, start)) WITHOUT ROWID;\n"
 
 /* The hash of a string. */
-int64_t cm_check_text(int64_t id, cm_str_t text);
+int64_t cm_check_string_hash(int64_t id, cm_str_t text);
 
 /* ---- reading ---- */
 
@@ -50,8 +50,8 @@ int cm_check_register(const cm_database_t *database, cm_err_t *err);
 typedef struct cm_check_scan {
     cm_check_group_t *groups; /* consecutive rows of one start each */
     size_t count, cap;
-    int64_t url;   /* id whose string was checked last, + 1 */
-    bool bad_text; /* a string does not match its hash */
+    int64_t url;     /* id whose string was checked last, + 1 */
+    bool bad_string; /* a string does not match its hash */
 } cm_check_scan_t;
 
 #define CM_SCAN_POINTER "cm_check_scan"
@@ -60,7 +60,7 @@ typedef struct cm_check_scan {
  * sqlite3_bind_pointer() and CM_SCAN_POINTER, as parameter `at`, and is true. */
 #define CM_SEEN(table, at)                                                                         \
     "answer_seen(" at ", start, " table ".url, " table ".country, page.sum, page.url, "            \
-    "country.sum, country.name, " CM_NUMBER_COLUMNS ")"
+    "country.sum, country.name, " CM_MEASURE_COLUMNS ")"
 
 /* Compares what was visited of a window and a dimension, with starts (hours) in [from, to], with
  * the table; sorts the groups of the scan. CM_ECORRUPT. */

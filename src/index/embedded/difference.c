@@ -96,7 +96,7 @@ static bool same_numbers(sqlite3_stmt *select, const cm_measures_t *n)
                                n->time_spent_count, n->page_time_sum, n->page_time_count,
                                n->entrances,        n->exits};
 
-    for (int i = 0; i < CM_NUMBER_COUNT; i++) {
+    for (int i = 0; i < CM_MEASURE_COLUMN_COUNT; i++) {
         if (sqlite3_column_int64(select, 4 + i) != numbers[i])
             return false;
     }
@@ -151,7 +151,7 @@ static int find(difference_t *self, cm_err_t *err)
     sqlite3_stmt *select;
 
     cm_buf_printf(&sql,
-                  "SELECT window, start, url, country, " CM_NUMBER_COLUMNS
+                  "SELECT window, start, url, country, " CM_MEASURE_COLUMNS
                   " FROM %s WHERE window IN (-1",
                   self->table);
     for (int window = 0; window < CM_WINDOW_COUNT; window++) {

@@ -253,6 +253,24 @@ static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshnes
     return rc;
 }
 
+/* Reads on after an error, and returns the first one. */
+static int embedded_kept(cm_index_t *index, unsigned *own, unsigned *others, cm_err_t *err)
+{
+    const embedded_index_t *self = (const embedded_index_t *)index;
+    cm_err_t later;
+    int rc = 0;
+
+    for (int window = 0; window < CM_WINDOW_COUNT; window++) {
+        cm_index_coverage_t covered;
+        const int now = cm_index_embedded_coverage(self->database, (cm_window_t)window, &covered,
+                                                   rc == 0 ? err : &later);
+        rc = rc == 0 ? now : rc;
+        if (covered.present)
+            *(covered.session_timeout < 0 ? others : own) |= cm_window_mask((cm_window_t)window);
+    }
+    return rc;
+}
+
 /* The moment is that of the first query. */
 static int embedded_hold(cm_index_t *index, cm_err_t *err)
 {
@@ -359,6 +377,7 @@ static void embedded_close(cm_index_t *index)
 
 static const cm_index_ops_t ops = {.query = embedded_query,
                                    .freshness = embedded_freshness,
+                                   .kept = embedded_kept,
                                    .hold = embedded_hold,
                                    .watermark = embedded_watermark,
                                    .count_changes = embedded_count_changes,
@@ -374,7 +393,6 @@ static int open_on(embedded_index_t *self, const cm_database_t *database, cm_ind
                    cm_err_t *err)
 {
     self->index.ops = &ops;
-    self->index.engine = "the embedded index";
     self->index.name = database->path;
     self->database = database;
     int rc = cm_index_select_register(database, err);

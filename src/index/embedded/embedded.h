@@ -3,7 +3,8 @@
  * View `answer` has the contract's cells, view `rollup` the same columns per url (country NULL),
  * per country (url NULL) and in total (both NULL). Averages are computed columns, so that they can
  * never disagree with their sums. Writing goes through the store's connection and its transaction;
- * reading (cm_index_embedded_open) has its own connection. */
+ * reading (cm_index_embedded_open) has its own connection. A handle, and a connection, belongs to
+ * one thread at a time. */
 #ifndef CM_INDEX_EMBEDDED_EMBEDDED_H
 #define CM_INDEX_EMBEDDED_EMBEDDED_H
 

@@ -29,7 +29,7 @@ static int give_string(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_st
     const receiving_t *self = (const receiving_t *)reader;
 
     (void)err;
-    *text = cm_dict_text(field == CM_URL ? &self->urls : &self->countries, id);
+    *text = cm_dict_string(field == CM_URL ? &self->urls : &self->countries, id);
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* The embedded index as a mirror of another one. */
+/* The embedded index as a mirror of another one. One thread, that of the connection. */
 #ifndef CM_INDEX_EMBEDDED_RECEIVE_H
 #define CM_INDEX_EMBEDDED_RECEIVE_H
 

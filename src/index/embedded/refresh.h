@@ -1,7 +1,8 @@
 /* Refreshing: brings the embedded index up to date with the embedded store.
  *
  * Only users with new events are milled again, unless there are no answers yet or they were
- * computed with another session timeout. Without new events nothing is written. */
+ * computed with another session timeout. Without new events nothing is written. One thread, that of
+ * the store; only the step that mills may run in another one. */
 #ifndef CM_INDEX_EMBEDDED_REFRESH_H
 #define CM_INDEX_EMBEDDED_REFRESH_H
 

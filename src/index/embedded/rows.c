@@ -6,11 +6,11 @@
 
 #define WRITING "writing answers"
 
-enum { PARAMETERS = CM_NUMBER_COUNT + 5 }; /* of a row */
+enum { PARAMETERS = CM_MEASURE_COLUMN_COUNT + 5 }; /* of a row */
 
 #define ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define INSERT                                                                                     \
-    "INSERT INTO %s (" CM_NUMBER_COLUMNS ", updated_at, window, start, url, country) VALUES " ROW
+    "INSERT INTO %s (" CM_MEASURE_COLUMNS ", updated_at, window, start, url, country) VALUES " ROW
 #define KEY_WHERE   " WHERE window = ? AND start = ? AND url = ? AND country = ?"
 #define ADD(column) column " = " column " + ?, "
 #define SET(column) column " = ?, "

@@ -81,7 +81,7 @@ void cm_index_select_build(cm_index_select_t *ask, const cm_index_query_t *query
     *ask = (cm_index_select_t){.query = query};
     if (query->url != NULL && !cm_pattern_is_plain(query->url))
         ask->pattern = cm_pattern_new(query->url);
-    cm_buf_printf(sql, "SELECT page.url, country.name, start, updated_at, " CM_NUMBER_COLUMNS "%s",
+    cm_buf_printf(sql, "SELECT page.url, country.name, start, updated_at, " CM_MEASURE_COLUMNS "%s",
                   by_index ? indexed_from[query->dimension] : place->from);
     add_times(sql, query);
     cm_buf_add_text(sql, place->rows);

@@ -1,7 +1,8 @@
 /* A query of the embedded index as SQL.
  *
  * It visits all rows of its windows and dimension, which share a checksum (checks.h), and as few
- * others as possible: times are ranges of the key, and the few rows of all urls have an index. */
+ * others as possible: times are ranges of the key, and the few rows of all urls have an index. One
+ * thread, that of the connection. */
 #ifndef CM_INDEX_EMBEDDED_SELECT_H
 #define CM_INDEX_EMBEDDED_SELECT_H
 
@@ -31,7 +32,7 @@ int cm_index_select_register(const cm_database_t *database, cm_err_t *err);
 
 /* `checked`: each row of the windows is added to the scan. `indexed`: the file has the indexes.
  * Borrows the query; the caller frees. Rows are url, country, start, updated_at and
- * CM_NUMBER_COLUMNS. */
+ * CM_MEASURE_COLUMNS. */
 void cm_index_select_build(cm_index_select_t *ask, const cm_index_query_t *query, bool checked,
                            bool indexed);
 

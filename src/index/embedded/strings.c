@@ -38,7 +38,7 @@ static int insert_text(const cm_writing_t *writing, sqlite3_stmt *insert, int64_
 {
     sqlite3_bind_int64(insert, 1, id);
     sqlite3_bind_text(insert, 2, text.data, (int)text.len, SQLITE_STATIC);
-    sqlite3_bind_int64(insert, 3, cm_check_text(id, text));
+    sqlite3_bind_int64(insert, 3, cm_check_string_hash(id, text));
     int rc = cm_database_step(writing->database, insert, WRITING, err);
     return rc == 0 && id % STOP_EVERY == 0 ? cm_writing_check_stop(writing, err) : rc;
 }
@@ -93,8 +93,8 @@ static int each_text(const cm_writing_t *writing, const kind_t *kind, text_fn ta
         const char *data = (const char *)sqlite3_column_text(select, 1);
         cm_str_t text = {data, (size_t)sqlite3_column_bytes(select, 1)};
         const int64_t id = sqlite3_column_int64(select, 0);
-        rc = take(context, id, text, sqlite3_column_int64(select, 2) == cm_check_text(id, text),
-                  err);
+        rc = take(context, id, text,
+                  sqlite3_column_int64(select, 2) == cm_check_string_hash(id, text), err);
     }
     if (rc == 0 && step != SQLITE_DONE)
         rc = cm_check_fail_sqlite(writing->database, "reading the answers", err);
@@ -202,7 +202,7 @@ static int mend_text(void *context, int64_t id, cm_str_t text, bool whole, cm_er
         return rc;
     sqlite3_bind_int64(moving->statement, 1, id);
     sqlite3_bind_text(moving->statement, 2, name.data, (int)name.len, SQLITE_STATIC);
-    sqlite3_bind_int64(moving->statement, 3, cm_check_text(id, name));
+    sqlite3_bind_int64(moving->statement, 3, cm_check_string_hash(id, name));
     return cm_database_step(moving->writing->database, moving->statement, WRITING, err);
 }
 
@@ -259,7 +259,7 @@ static int list_moves(const cm_writing_t *writing, const kind_t *kind, cm_err_t 
 
 #define MOVE(table)                                                                                \
     "CREATE TEMP TABLE moved AS SELECT window, start, moved_page.new AS url, moved_country.new "   \
-    "AS country, " CM_NUMBER_COLUMNS ", updated_at FROM " table " JOIN moved_page ON "             \
+    "AS country, " CM_MEASURE_COLUMNS ", updated_at FROM " table " JOIN moved_page ON "            \
     "moved_page.old = " table ".url JOIN moved_country ON moved_country.old = " table ".country; " \
     "DELETE FROM " table "; "                                                                      \
     "INSERT OR IGNORE INTO " table " SELECT * FROM moved ORDER BY window, start, url, country; "   \

@@ -2,18 +2,18 @@
  *
  * schema.c has the tables, embedded.c reads, apply.c is the transaction, strings.c gives urls and
  * countries their ids, rows.c writes rows, difference.c finds those that differ, checks.c has their
- * checksums. */
+ * checksums. One thread, that of the connection. */
 #ifndef CM_INDEX_EMBEDDED_TABLES_H
 #define CM_INDEX_EMBEDDED_TABLES_H
 
 #include "index/embedded/embedded.h"
 
 /* The measures of a row, in the order of cm_measures_t. */
-#define CM_NUMBER_COLUMNS                                                                          \
+#define CM_MEASURE_COLUMNS                                                                         \
     "clicks, unique_user_count, time_spent_sum, time_spent_count, time_on_page_sum, "              \
     "time_on_page_count, entrances, exits"
 
-enum { CM_NUMBER_COUNT = sizeof(cm_measures_t) / sizeof(int64_t) };
+enum { CM_MEASURE_COLUMN_COUNT = sizeof(cm_measures_t) / sizeof(int64_t) };
 
 /* Joins the strings of the ids; url and country are NULL where a row has all of them. */
 #define CM_FROM(table)                                                                             \
@@ -75,7 +75,7 @@ typedef struct cm_writing {
 /* CM_ESTOP when the work is to be abandoned. */
 int cm_writing_check_stop(const cm_writing_t *writing, cm_err_t *err);
 
-/* ---- texts.c ---- */
+/* ---- strings.c ---- */
 
 /* Adds the strings of the reader that the tables lack, with the ids of the reader, which those in
  * the tables have too. */

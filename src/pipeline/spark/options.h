@@ -1,5 +1,5 @@
 /* The options of `process --engine spark`. The struct belongs to the command; the table is
- * constant. */
+ * constant, for any thread. */
 #ifndef CM_PIPELINE_SPARK_OPTIONS_H
 #define CM_PIPELINE_SPARK_OPTIONS_H
 

@@ -1,4 +1,5 @@
-/* What the files of the Kafka sink share. Only they include this. */
+/* What the files of the Kafka sink share. Only they include this. One thread, in which the
+ * callbacks run too. */
 #ifndef CM_SINK_KAFKA_INTERNAL_H
 #define CM_SINK_KAFKA_INTERNAL_H
 

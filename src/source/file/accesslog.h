@@ -6,8 +6,8 @@
  * accesslog_columns.h describes the other columns that may precede the time. Quotes and backslashes
  * inside the quoted parts are escaped with a backslash; the strings stay as logged. A combined line
  * may be a common one (no referrer and agent; numbers may follow), may have more columns after the
- * agent, and may be truncated inside the agent. The functions are pure and keep nothing. They
- * return slices of the line, or of the cm_access_t itself, which must not be copied. */
+ * agent, and may be truncated inside the agent. The functions are pure, for any thread. They return
+ * slices of the line, or of the cm_access_t itself, which must not be copied. */
 #ifndef CM_SOURCE_FILE_ACCESSLOG_H
 #define CM_SOURCE_FILE_ACCESSLOG_H
 

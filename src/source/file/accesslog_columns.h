@@ -14,7 +14,7 @@
  *
  * The user is always the last column and always one column. A line with other columns has an
  * unknown layout: a guess could give all visitors the same name, or store an address as a name.
- * Pure; nothing is kept. */
+ * Pure functions, for any thread. */
 #ifndef CM_SOURCE_FILE_ACCESSLOG_COLUMNS_H
 #define CM_SOURCE_FILE_ACCESSLOG_COLUMNS_H
 

@@ -2,8 +2,8 @@
  *
  * Fields may be quoted, with or without blanks around the quotes. A quoted field may contain
  * commas, line ends and doubled quotes. A quote inside a field that does not begin with a quote is
- * an ordinary character. The functions are pure: they return slices of the given text, or of the
- * arena when a doubled quote needs a copy. */
+ * an ordinary character. The functions are pure, for any thread: they return slices of the given
+ * text, or of the arena when a doubled quote needs a copy. */
 #ifndef CM_SOURCE_FILE_CSV_H
 #define CM_SOURCE_FILE_CSV_H
 

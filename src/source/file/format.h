@@ -1,4 +1,4 @@
-/* Finds the format of a file from its first lines. Pure. */
+/* Finds the format of a file from its first lines. A pure function, for any thread. */
 #ifndef CM_SOURCE_FILE_FORMAT_H
 #define CM_SOURCE_FILE_FORMAT_H
 

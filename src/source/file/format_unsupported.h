@@ -1,5 +1,5 @@
 /* Recognises logs in unsupported formats, so that such a file is refused with the name of its
- * format and its lines do not all become dead letters. Pure. */
+ * format and its lines do not all become dead letters. A pure function, for any thread. */
 #ifndef CM_SOURCE_FILE_FORMAT_UNSUPPORTED_H
 #define CM_SOURCE_FILE_FORMAT_UNSUPPORTED_H
 

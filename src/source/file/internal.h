@@ -1,6 +1,7 @@
 /* Shared by the file source and its readers. A reader knows one format: JSON (json_reader.c), CSV
  * (csv_reader.c) or access logs (accesslog_reader.c). The source (file.c) asks it for one line,
- * record or value at a time. start.c finds the reader that a file needs. */
+ * record or value at a time. start.c finds the reader that a file needs. One thread, that of the
+ * source, which owns all of it. */
 #ifndef CM_SOURCE_FILE_INTERNAL_H
 #define CM_SOURCE_FILE_INTERNAL_H
 

@@ -1,4 +1,4 @@
-/* Options for reading files, shared by `import` and `dead replay`. */
+/* Options for reading files, shared by `import` and `dead replay`. Constants, for any thread. */
 #ifndef CM_SOURCE_FILE_OPTIONS_H
 #define CM_SOURCE_FILE_OPTIONS_H
 

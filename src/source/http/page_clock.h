@@ -1,5 +1,5 @@
 /* Corrects the times that pages give to events, because the clocks of visitors may be wrong: the
- * times of one body together. Pure. */
+ * times of one body together. It changes only the times that it is given. For any thread. */
 #ifndef CM_SOURCE_HTTP_PAGE_CLOCK_H
 #define CM_SOURCE_HTTP_PAGE_CLOCK_H
 

@@ -1,5 +1,5 @@
-/* URLs of events, as a page may write them: with a host, or relative to the page. Pure functions
- * (RFC 3986, sections 3 and 4.2). */
+/* URLs of events, as a page may write them: with a host, or relative to the page. Pure functions,
+ * for any thread (RFC 3986, sections 3 and 4.2). */
 #ifndef CM_SOURCE_HTTP_PAGE_URL_H
 #define CM_SOURCE_HTTP_PAGE_URL_H
 

@@ -3,8 +3,8 @@
  * configured; Avro with its own prefix; the envelopes of Kafka Connect and Debezium. None is
  * unpacked.
  *
- * Pure functions. The format is found by the bytes. Between Avro and Protobuf this is a guess:
- * neither of them has a mark of its own. */
+ * Pure functions, for any thread. The format is found by the bytes. Between Avro and Protobuf this
+ * is a guess: neither of them has a mark of its own. */
 #ifndef CM_SOURCE_KAFKA_ENVELOPE_H
 #define CM_SOURCE_KAFKA_ENVELOPE_H
 

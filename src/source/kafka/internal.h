@@ -1,6 +1,7 @@
 /* What the files of the Kafka source share: messages and the door (source.c), which partitions it
  * has (rebalance.c), where it begins to read them (start.c), and whether they are still those of
- * the same topic (witness.c). Only they include this. */
+ * the same topic (witness.c). Only they include this. One thread, in which librdkafka's callbacks
+ * run too. */
 #ifndef CM_SOURCE_KAFKA_INTERNAL_H
 #define CM_SOURCE_KAFKA_INTERNAL_H
 

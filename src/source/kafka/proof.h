@@ -9,7 +9,7 @@
  * is kept instead of a proof, and the partition is read again from there. In the same topic that
  * hands out nothing twice, in another topic it hands out everything.
  *
- * Pure functions, except for librdkafka's accessors of a message. */
+ * Pure functions, except for librdkafka's accessors of a message. For any thread. */
 #ifndef CM_SOURCE_KAFKA_PROOF_H
 #define CM_SOURCE_KAFKA_PROOF_H
 

@@ -1,5 +1,6 @@
 /* Browsers of the synthetic traffic: browser, operating system and device that belong together,
- * with the user agent string that such a browser sends. */
+ * with the user agent string that such a browser sends. The list belongs to the caller's arena. For
+ * any thread. */
 #ifndef CM_SOURCE_SYNTHETIC_AGENTS_H
 #define CM_SOURCE_SYNTHETIC_AGENTS_H
 

@@ -2,7 +2,7 @@
  *
  * The first ten are the pages of a small demo site: https://www.example.com/ and /home /about
  * /contact /products /services /blog /faq /pricing /login. The object owns the strings until
- * cm_pages_free(). It is read-only after cm_pages_init(). */
+ * cm_pages_free(). It is read-only after cm_pages_init(), so any number of threads may read it. */
 #ifndef CM_SOURCE_SYNTHETIC_PAGES_H
 #define CM_SOURCE_SYNTHETIC_PAGES_H
 

@@ -1,4 +1,5 @@
-/* Options of synthetic traffic, shared by `produce` and the demonstration of `run`. */
+/* Options of synthetic traffic, shared by `produce` and the demonstration of `run`. The table is
+ * constant; the caller closes the source that is opened, and uses it in one thread. */
 #ifndef CM_SOURCE_SYNTHETIC_TRAFFIC_H
 #define CM_SOURCE_SYNTHETIC_TRAFFIC_H
 

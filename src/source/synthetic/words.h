@@ -1,8 +1,8 @@
 /* Word lists of the synthetic traffic: names of people, countries, and parts of cities and pages.
  *
- * Constant data, written for Clickmill. The strings live as long as the program. All of it is
- * ASCII; names are in lower case so that a user name needs no conversion. No last name is a first
- * name, and no two ways of joining them give the same string: the distinct user names of
+ * Constant data, for any thread, written for Clickmill. The strings live as long as the program.
+ * All of it is ASCII; names are in lower case so that a user name needs no conversion. No last name
+ * is a first name, and no two ways of joining them give the same string: the distinct user names of
  * population.c depend on this (tests/unit/source/synthetic/test_words.c checks this). */
 #ifndef CM_SOURCE_SYNTHETIC_WORDS_H
 #define CM_SOURCE_SYNTHETIC_WORDS_H

@@ -146,7 +146,7 @@ static int put_changed(reading_t *self)
     bool end = false;
 
     for (size_t i = 0; i < count; i++)
-        taking.rows[i].key = keys[i] = cm_dict_text(&self->keys.keys, (uint32_t)i);
+        taking.rows[i].key = keys[i] = cm_dict_string(&self->keys.keys, (uint32_t)i);
     int rc = cm_store_cassandra_read_rows(self->store, keys, count, take_row, &taking, &end, err);
     if (rc == 0 && end)
         rc = read_all(self);

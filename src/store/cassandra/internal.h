@@ -1,5 +1,5 @@
-/* What the two halves of the store on Cassandra share: writing (store.c) and reading
- * (scan.c). */
+/* What the two halves of the store on Cassandra share: writing (store.c) and reading (scan.c). One
+ * thread, that of the store; what readers have is not changed while there are any. */
 #ifndef CM_STORE_CASSANDRA_INTERNAL_H
 #define CM_STORE_CASSANDRA_INTERNAL_H
 

@@ -1,5 +1,6 @@
 /* What the parts of the mirror share: mirror.c (its state), mirror_put.c (rows that have changed),
- * mirror_reader.c (reading without events that were replaced). */
+ * mirror_reader.c (reading without events that were replaced). One thread, except that readers read
+ * it while nothing is put. */
 #ifndef CM_STORE_CASSANDRA_MIRROR_INTERNAL_H
 #define CM_STORE_CASSANDRA_MIRROR_INTERNAL_H
 

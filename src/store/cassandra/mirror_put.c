@@ -1,5 +1,6 @@
 /* Changed rows: one pass over the mirror finds what it has of their keys. */
 #include "store/cassandra/mirror_internal.h"
+#include "store/event_at.h"
 
 #include <stdlib.h>
 #include <xxhash.h>
@@ -85,20 +86,12 @@ static int user_of(const search_t *search, const cm_columns_t *columns, uint32_t
 static int key_of(const search_t *search, const cm_columns_t *columns, uint32_t i,
                   char scratch[CM_UUID_TEXT], cm_str_t *key, cm_err_t *err)
 {
-    const cm_key_t *stored = &columns->keys[i];
     uint8_t derived[16];
     cm_str_t user;
 
-    *key = (cm_str_t){scratch, CM_UUID_TEXT};
-    if (stored->kind == CM_KEY_TEXT) {
-        *key = stored->text;
+    *key = cm_store_row_key_at(columns, i, scratch);
+    if (columns->keys[i].kind != CM_KEY_DERIVED)
         return 0;
-    }
-    if (stored->kind == CM_KEY_UUID) {
-        cm_uuid_format(stored->uuid, scratch);
-        return 0;
-    }
-    *key = (cm_str_t){"", 0};
     if (!search->any_derived && search->times[slot_of_time(search, columns->time[i])] == INT64_MIN)
         return 0;
     int rc = user_of(search, columns, i, &user, err);

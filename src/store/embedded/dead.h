@@ -1,5 +1,6 @@
-/* Dead letters of the embedded store: messages that broke a rule, kept unchanged. Those that
- * may hold a person's address are sealed at rest (seal.h); callers see only opened payloads. */
+/* Dead letters of the embedded store: messages that broke a rule, kept unchanged. Those that may
+ * hold a person's address are sealed at rest (seal.h); callers see only opened payloads. One
+ * thread, that of the connection. */
 #ifndef CM_STORE_EMBEDDED_DEAD_H
 #define CM_STORE_EMBEDDED_DEAD_H
 

@@ -3,7 +3,7 @@
  *
  * A writer knows these numbers and appends there. If there is a second writer although the locks
  * forbid it (an older version, a file system without locks), a transaction that begins with this
- * check does not overwrite what the other has written. */
+ * check does not overwrite what the other has written. One thread, that of the connection. */
 #ifndef CM_STORE_EMBEDDED_ENDS_H
 #define CM_STORE_EMBEDDED_ENDS_H
 

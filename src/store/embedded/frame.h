@@ -4,7 +4,7 @@
  * A frame is its length after the head (4 bytes), its kind (1 byte), and that many bytes; numbers
  * have the byte order of this machine. The writer begins with HELLO. Batches are not answered; a
  * commit is, when all batches before it are durable. FAIL may come at any time and ends the
- * connection. */
+ * connection. The functions keep nothing, and any thread may call them. */
 #ifndef CM_STORE_EMBEDDED_FRAME_H
 #define CM_STORE_EMBEDDED_FRAME_H
 

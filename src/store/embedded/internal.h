@@ -1,5 +1,5 @@
 /* What the parts of the embedded store share: events (store.c), and all else that a data directory
- * has (directory.c). */
+ * has (directory.c). One thread, except for the dictionaries, which a lock guards. */
 #ifndef CM_STORE_EMBEDDED_INTERNAL_H
 #define CM_STORE_EMBEDDED_INTERNAL_H
 

@@ -3,7 +3,8 @@
  * the key is not in the database, which is copied, but in a file of its own.
  *
  * File `secret.key` of the data directory, readable by its owner alone: "cm-key-1" and the bytes.
- * Earlier editions had it in the database, table `secret`. */
+ * Earlier editions had it in the database, table `secret`. One thread, that of the connection;
+ * without one, any thread. */
 #ifndef CM_STORE_EMBEDDED_KEY_H
 #define CM_STORE_EMBEDDED_KEY_H
 

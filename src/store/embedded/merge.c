@@ -178,7 +178,7 @@ int cm_merge_insert_strings(const cm_database_t *database, sqlite3_stmt *insert,
     cm_str_t *strings = cm_alloc((to - from) * sizeof *strings);
 
     for (uint32_t id = from; id < to; id++)
-        strings[id - from] = cm_dict_text(dict, id);
+        strings[id - from] = cm_dict_string(dict, id);
     cm_segment_encode(strings, to - from, &blob);
     sqlite3_bind_int(insert, 1, field);
     sqlite3_bind_int64(insert, 2, from);

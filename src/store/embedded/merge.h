@@ -4,7 +4,8 @@
  * times the one before); when a tier has 16 blocks at the end of the store, they become one, and so
  * do large ones of which no more fit into a block. Every event is rewritten about once a tier, four
  * or five times in its life, and the number of small blocks stays below 16 a tier. The same holds
- * for dictionary segments. A merge is a transaction of its own and changes no ordinal and no id. */
+ * for dictionary segments. A merge is a transaction of its own and changes no ordinal and no id. It
+ * owns its lists. One thread, that of the writer's connection. */
 #ifndef CM_STORE_EMBEDDED_MERGE_H
 #define CM_STORE_EMBEDDED_MERGE_H
 

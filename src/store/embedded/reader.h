@@ -1,4 +1,5 @@
-/* Reading blocks of the embedded store, on a connection of its own or on the writer's. */
+/* Reading blocks of the embedded store, on a connection of its own or on the writer's. One thread,
+ * that of the connection. */
 #ifndef CM_STORE_EMBEDDED_READER_H
 #define CM_STORE_EMBEDDED_READER_H
 

@@ -160,28 +160,21 @@ static int save_rest(recovering_t *self)
 static bool event_at(const cm_found_t *found, const cm_columns_t *columns, uint32_t row, bool cold,
                      cm_event_t *event, cm_event_room_t *room, bool *partial)
 {
-    cm_str_t *const texts[CM_FIELD_COUNT] = {
-        [CM_USER] = &event->user_id, [CM_URL] = &event->url,         [CM_COUNTRY] = &event->country,
-        [CM_CITY] = &event->city,    [CM_BROWSER] = &event->browser, [CM_OS] = &event->os,
-        [CM_DEVICE] = &event->device};
+    cm_str_t *strings[CM_FIELD_COUNT];
 
+    cm_store_event_strings(event, strings);
     *event = (cm_event_t){.timestamp = columns->time[row]};
     *partial = !cold;
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
         if (field >= CM_CITY && !cold)
             continue;
-        if (cm_found_string(found, (cm_field_t)field, columns->ids[field][row], texts[field]))
+        if (cm_found_string(found, (cm_field_t)field, columns->ids[field][row], strings[field]))
             continue;
         if (field == CM_USER || field == CM_URL)
             return false;
         *partial = true;
     }
-    if (columns->keys[row].kind == CM_KEY_TEXT) {
-        event->row_key = columns->keys[row].text;
-    } else if (columns->keys[row].kind == CM_KEY_UUID) {
-        cm_uuid_format(columns->keys[row].uuid, room->key);
-        event->row_key = (cm_str_t){room->key, CM_UUID_TEXT};
-    }
+    event->row_key = cm_store_row_key_at(columns, row, room->key);
     if (cm_wide_at(&columns->wide, row, &room->extra))
         event->extra = &room->extra;
     cm_event_complete(event);

@@ -2,10 +2,10 @@
  *
  * Blocks of events and segments of dictionaries have checksums of their own: those that match are
  * whole, wherever they are in the file (raw.h). Events are put into the new store in the order in
- * which they have arrived. An event whose user or URL is lost is lost; one that has
- * lost another text keeps the rest. Dead letters, positions of sources, and settings have no
- * checksums: they are taken from pages that can still be read, and it is reported when not all
- * pages can. Answers are not saved: they follow from the events. The damaged store is only read. */
+ * which they have arrived. An event whose user or URL is lost is lost; one that has lost another
+ * text keeps the rest. Dead letters, positions of sources, and settings have no checksums: they are
+ * taken from pages that can still be read, and it is reported when not all pages can. Answers are
+ * not saved: they follow from the events. The damaged store is only read. One thread. */
 #ifndef CM_STORE_EMBEDDED_RECOVER_H
 #define CM_STORE_EMBEDDED_RECOVER_H
 

@@ -3,7 +3,8 @@
  * shown and replayed with its bytes unchanged.
  *
  * A sealed text is "cm-sealed-1:", a nonce of 12 bytes, a tag of 16, and the encrypted bytes
- * (ChaCha20-Poly1305, RFC 8439), under HMAC-SHA-256 of the visitors' key. Pure functions. */
+ * (ChaCha20-Poly1305, RFC 8439), under HMAC-SHA-256 of the visitors' key. For any thread: the
+ * functions keep nothing. */
 #ifndef CM_STORE_EMBEDDED_SEAL_H
 #define CM_STORE_EMBEDDED_SEAL_H
 

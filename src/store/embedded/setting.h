@@ -1,5 +1,6 @@
 /* Permanent decisions of a data directory: short texts by name, in the table `setting`. A directory
- * of an earlier edition has no such table until something is set. */
+ * of an earlier edition has no such table until something is set. One thread, that of the
+ * connection. */
 #ifndef CM_STORE_EMBEDDED_SETTING_H
 #define CM_STORE_EMBEDDED_SETTING_H
 

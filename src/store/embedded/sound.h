@@ -1,5 +1,6 @@
 /* Whether SQLite can read all tables of a store. There is no other way to notice that a page with
- * records without checksums, or the end of a table, is gone. */
+ * records without checksums, or the end of a table, is gone. It has a connection of its own, so any
+ * thread may call it. */
 #ifndef CM_STORE_EMBEDDED_SOUND_H
 #define CM_STORE_EMBEDDED_SOUND_H
 

@@ -1,5 +1,6 @@
-/* Where things are in SQLite's write-ahead log (https://sqlite.org/fileformat2.html#walformat):
- * a header, then frames of a header and a page each. Numbers are big-endian. */
+/* Where things are in SQLite's write-ahead log (https://sqlite.org/fileformat2.html#walformat): a
+ * header, then frames of a header and a page each. Numbers are big-endian. Constants, for any
+ * thread. */
 #ifndef CM_STORE_EMBEDDED_WAL_FORMAT_H
 #define CM_STORE_EMBEDDED_WAL_FORMAT_H
 

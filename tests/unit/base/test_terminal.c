@@ -47,12 +47,33 @@ static void test_columns(void **state)
     assert_int_equal(cm_terminal_columns(CM_STR("\xEF\xBF\xBD")), 1);
 }
 
+static void pads(cm_str_t text, size_t width, bool right, const char *expected)
+{
+    cm_buf_t buf = CM_BUF_INIT;
+
+    cm_terminal_add_padded(&buf, text, width, right);
+    assert_string_equal(buf.data, expected);
+    cm_buf_free(&buf);
+}
+
+static void test_columns_are_padded(void **state)
+{
+    (void)state;
+    pads(CM_STR("ab"), 4, false, "ab  ");
+    pads(CM_STR("ab"), 4, true, "  ab");
+    pads(CM_STR(""), 2, false, "  ");
+    pads(CM_STR("abc"), 3, false, "abc");
+    pads(CM_STR("abcd"), 3, true, "abcd");
+    pads(CM_STR("\xE6\x97\xA5"), 4, false, "\xE6\x97\xA5  "); /* of two columns */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_steers_is_replaced),
         cmocka_unit_test(test_what_is_no_utf8_is_replaced),
         cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_columns_are_padded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

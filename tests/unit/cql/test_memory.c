@@ -1,57 +1,23 @@
 /* Out of memory: sampled allocations of the client fail, and every request still ends, with success
  * or with an error and a sentence; afterwards the session works again.
  *
- * The linker option --wrap (tests/meson.build) redirects the allocations of the program to this
- * file. They fail only while the client itself runs: neither the cluster nor cmocka is short of
- * memory. */
+ * The linker option --wrap (tests/meson.build) redirects the allocations of the program to
+ * failing_memory.h. They fail only while the client itself runs: neither the cluster nor cmocka is
+ * short of memory. */
 #include "certificates.h"
 #include "cql_rig.h"
+#include "failing_memory.h"
 
 enum { ALL = 200, SOME = 50, IN_A_ROW = 40, MANY = 250, ROWS = 60 };
 
-/* ---- allocations ---- */
-
-static int inside;            /* calls of the client that are running */
-static long count, fail_from; /* allocations inside; the first that fails, -1: none */
-static long fail_count;       /* how many fail */
-
-static bool fails(void)
-{
-    if (inside == 0)
-        return false;
-    long at = count++;
-    return fail_from >= 0 && at >= fail_from && at < fail_from + fail_count;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
 int __real_cm_cql_run(cm_cql_t *session, int timeout_ms, cm_err_t *err);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
 int __wrap_cm_cql_run(cm_cql_t *session, int timeout_ms, cm_err_t *err);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
-}
 
 int __wrap_cm_cql_run(cm_cql_t *session, int timeout_ms, cm_err_t *err)
 {
-    inside++;
+    failing_memory.inside++;
     int rc = __real_cm_cql_run(session, timeout_ms, err);
-    inside--;
+    failing_memory.inside--;
     return rc;
 }
 
@@ -60,7 +26,7 @@ int __wrap_cm_cql_run(cm_cql_t *session, int timeout_ms, cm_err_t *err)
 /* A call's return code: success, or out of memory with a sentence. */
 static bool succeeded(int rc, const cm_err_t *err)
 {
-    inside--;
+    failing_memory.inside--;
     if (rc == 0)
         return true;
     assert_int_equal(CM_ENOMEM, rc);
@@ -84,7 +50,7 @@ static cm_cql_prepared_t *prepare(rig_t *rig)
         cm_cql_prepared_t *prepared = NULL;
         outcome_t outcome = {0};
         cm_err_t err = {0};
-        inside++;
+        failing_memory.inside++;
         if (!succeeded(
                 cm_cql_prepare(rig->session, cm_str(INSERT), &prepared, on_outcome, &outcome, &err),
                 &err))
@@ -105,7 +71,7 @@ static void insert(rig_t *rig, cm_cql_prepared_t *prepared, int number, bool ide
     outcome_t outcome = {0};
     cm_err_t err = {0};
 
-    inside++;
+    failing_memory.inside++;
     if (!succeeded(
             cm_cql_execute(rig->session, prepared, values, 2, &request, on_outcome, &outcome, &err),
             &err))
@@ -121,7 +87,7 @@ static void query(rig_t *rig)
     outcome_t outcome = {0};
     cm_err_t err = {0};
 
-    inside++;
+    failing_memory.inside++;
     if (!succeeded(cm_cql_query(rig->session, CM_STR("SELECT key, value FROM ks.many"), NULL, 0,
                                 &request, on_outcome, &outcome, &err),
                    &err))
@@ -141,7 +107,7 @@ static void write_rows(rig_t *rig, cm_cql_prepared_t *prepared)
     int tries = 0;
 
     do
-        inside++;
+        failing_memory.inside++;
     while (!succeeded(cm_cql_writer_open(rig->session, prepared, &options, &writer, &err), &err) &&
            ++tries < IN_A_ROW + 2);
     assert_non_null(writer);
@@ -149,7 +115,7 @@ static void write_rows(rig_t *rig, cm_cql_prepared_t *prepared)
         char key[16];
         snprintf(key, sizeof key, "r%d", 100 + i);
         cm_cql_value_t values[] = {cm_cql_text(cm_str(key)), cm_cql_i64(i)};
-        inside++;
+        failing_memory.inside++;
         if (succeeded(cm_cql_writer_add(writer, values, 2, &err), &err))
             i++;
         else
@@ -193,7 +159,7 @@ static void scan(rig_t *rig)
     cm_cql_scan_t *scan = NULL;
     cm_err_t err = {0};
 
-    inside++;
+    failing_memory.inside++;
     if (!succeeded(
             cm_cql_scan_open(rig->session, &options, on_page, on_scanned, &scanned, &scan, &err),
             &err))
@@ -251,7 +217,7 @@ static void live(int variant)
     rig.options.retry_max_ms = 100;
     rig.options.reconnect_max_ms = 500;
     rig.options.request_timeout_ms = 2000;
-    inside++;
+    failing_memory.inside++;
     if (succeeded(cm_cql_open(&rig.options, &rig.session, &err), &err)) {
         wait_until_ready(&rig);
         cm_cql_prepared_t *prepared = prepare(&rig);
@@ -278,20 +244,18 @@ static void live(int variant)
  */
 static void fail_samples(int variant, long in_a_row, long most)
 {
-    fail_from = -1;
-    count = 0;
+    failing_memory.failures = 0;
+    failing_memory.count = 0;
     live(variant);
-    long all = count;
+    long all = failing_memory.count;
     assert_true(all > 100);
     print_message("%ld allocations\n", all);
     long samples = all < most ? all : most;
     for (long i = 0; i < samples; i++) {
-        fail_from = all * i / samples;
-        fail_count = in_a_row;
-        count = 0;
+        failing_memory = (failing_memory_t){.from = all * i / samples, .failures = in_a_row};
         live(variant);
     }
-    fail_from = -1;
+    failing_memory.failures = 0;
 }
 
 static void test_one_fails_version_4(void **state)

@@ -219,14 +219,16 @@ static void test_not_allowed(void **state)
                                          .body = "{\"error\":{\"type\":\"security_exception\","
                                                  "\"reason\":\"unable to authenticate\"}}"});
     http_fake_script(&fake, (http_fake_reply_t){.status = 403, .body = "nginx"});
-    assert_int_equal(CM_EUSAGE, cm_elastic_ask(client, "GET", "/", CM_STR(""), NULL, &reply, &err));
+    assert_int_equal(
+        CM_EUSAGE, cm_elastic_request_retrying(client, "GET", "/", CM_STR(""), NULL, &reply, &err));
     snprintf(expected, sizeof expected,
              "Elasticsearch at %s refuses the credentials (security_exception: unable to "
              "authenticate); check elasticsearch.username and elasticsearch.password, or "
              "elasticsearch.api_key",
              fake.url);
     assert_string_equal(expected, err.text);
-    assert_int_equal(CM_EUSAGE, cm_elastic_ask(client, "GET", "/", CM_STR(""), NULL, &reply, &err));
+    assert_int_equal(
+        CM_EUSAGE, cm_elastic_request_retrying(client, "GET", "/", CM_STR(""), NULL, &reply, &err));
     snprintf(
         expected, sizeof expected,
         "Elasticsearch at %s does not allow it (nginx); ask its administrator for the right, or "
@@ -318,7 +320,8 @@ static void test_ask_again(void **state)
     http_fake_script(&fake, (http_fake_reply_t){.status = 504, .headers = "Retry-After: 1\r\n"});
     test_pace_t pace;
     test_pace_start(&pace);
-    assert_ok(cm_elastic_ask(client, "PUT", "/x", CM_STR("{}"), NULL, &reply, &err), err);
+    assert_ok(cm_elastic_request_retrying(client, "PUT", "/x", CM_STR("{}"), NULL, &reply, &err),
+              err);
     assert_int_equal(200, reply.status);
     assert_int_equal(5, fake.count);
     static const int least[] = {100, 200, 400, 1000}, most[] = {125, 250, 500, 1250};
@@ -330,7 +333,7 @@ static void test_ask_again(void **state)
     settings.timeout_ms = 300;
     for (int i = 0; i < 3; i++)
         http_fake_script(&fake, (http_fake_reply_t){.status = 503});
-    assert_ok(cm_elastic_ask(client, "GET", "/", CM_STR(""), NULL, &reply, &err), err);
+    assert_ok(cm_elastic_request_retrying(client, "GET", "/", CM_STR(""), NULL, &reply, &err), err);
     assert_int_equal(503, reply.status);
     assert_int_equal(CM_EAWAY, cm_elastic_fail(&settings, &reply, "reading", &err));
     cm_elastic_close(client);
@@ -377,7 +380,8 @@ static void test_waiter(void **state)
     cm_elastic_t *client = open_client(&settings);
     /* Slow, then unable: the waiter hears of the difference. */
     http_fake_script(&fake, (http_fake_reply_t){.status = 200, .delay_ms = 700});
-    assert_ok(cm_elastic_ask(client, "GET", "/", CM_STR(""), &waiter, &reply, &err), err);
+    assert_ok(cm_elastic_request_retrying(client, "GET", "/", CM_STR(""), &waiter, &reply, &err),
+              err);
     assert_in_range(asked.calls, 1, 3);
     assert_int_equal(0, asked.with_reason);
     asked = (asked_t){.limit = 4};
@@ -388,8 +392,8 @@ static void test_waiter(void **state)
                                                      "\"reason\":\"no master\"}}"});
     test_pace_t pace;
     test_pace_start(&pace);
-    assert_int_equal(CM_EBUSY,
-                     cm_elastic_ask(client, "GET", "/", CM_STR(""), &waiter, &reply, &err));
+    assert_int_equal(CM_EBUSY, cm_elastic_request_retrying(client, "GET", "/", CM_STR(""), &waiter,
+                                                           &reply, &err));
     assert_int_equal(5, asked.calls);
     assert_true(asked.with_reason >= 4 && asked.retries >= 2);
     test_pace_check(&pace, asked.longest_ms, 0, CM_WAIT_MS);
@@ -427,7 +431,8 @@ static void test_stop(void **state)
     test_pace_t pace;
     test_pace_start(&pace);
     pthread_create(&thread, NULL, stop_soon, &stop);
-    assert_int_equal(CM_ESTOP, cm_elastic_ask(client, "GET", "/", CM_STR(""), NULL, &reply, &err));
+    assert_int_equal(
+        CM_ESTOP, cm_elastic_request_retrying(client, "GET", "/", CM_STR(""), NULL, &reply, &err));
     test_pace_took(&pace, 50, 600);
     pthread_join(thread, NULL);
     cm_elastic_close(client);
@@ -594,7 +599,7 @@ static void check_tls(const pair_t *own, const char *ca_name, bool insecure, con
     settings.ca_file = insecure ? NULL : path;
     settings.insecure = insecure;
     cm_elastic_t *client = open_client(&settings);
-    int rc = cm_elastic_ask(client, "GET", "/", CM_STR(""), NULL, &reply, &err);
+    int rc = cm_elastic_request_retrying(client, "GET", "/", CM_STR(""), NULL, &reply, &err);
     if (reason == NULL) {
         assert_ok(rc, err);
         assert_int_equal(1, fake.count);

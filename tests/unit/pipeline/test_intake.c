@@ -1,4 +1,4 @@
-/* What an intake says of its partitions. */
+/* What an intake says of its partitions, and of the server that it waits for. */
 #include "support.h"
 
 #include "pipeline/intake.h"
@@ -36,8 +36,36 @@ static void lags(void **state)
     says(many, 7, ", 7 partitions, lag 28 (6: 7, 5: 6, 4: 5, 3: 4, 2: 3, 1: 2, ...)");
 }
 
+static const char *find_trouble(cm_store_t *store)
+{
+    (void)store;
+    return "connection refused";
+}
+
+/* The status names the engine of the store that does not answer. */
+static void waiting(void **state)
+{
+    const cm_store_ops_t ops = {.trouble = find_trouble};
+    cm_store_t store = {.ops = &ops};
+    const cm_pipeline_env_t env = {.log = NULL};
+    cm_buf_t line = CM_BUF_INIT;
+    cm_intake_t intake;
+    cm_err_t err;
+
+    (void)state;
+    assert_ok(cm_intake_init(&intake, &env, "PostgreSQL", NULL, &err), err);
+    cm_intake_note_waiting(&intake, NULL);
+    cm_intake_add_waiting(&intake, &line);
+    assert_int_equal(line.len, 0);
+    cm_intake_note_waiting(&intake, &store);
+    cm_intake_add_waiting(&intake, &line);
+    assert_string_equal(line.data, "; waiting for PostgreSQL: connection refused");
+    cm_buf_free(&line);
+    cm_intake_close(&intake);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(lags)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(lags), cmocka_unit_test(waiting)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

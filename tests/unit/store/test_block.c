@@ -423,7 +423,7 @@ static void dictionary_short_cuts(void **state)
             uint32_t id = cm_dict_put(&plain, texts[i]);
             assert_int_equal(ids[i], id);
             assert_int_equal(cm_dict_put_often(&often, texts[i]), id);
-            assert_true(cm_str_equal(cm_dict_text(&often, id), texts[i]));
+            assert_true(cm_str_equal(cm_dict_string(&often, id), texts[i]));
         }
         assert_in_range(plain.count, 100, COUNT / 2);
         assert_int_equal(many.count, plain.count);
@@ -458,7 +458,7 @@ static void dictionary(void **state)
     assert_int_equal(dict.count, 20000);
     assert_int_equal(cm_dict_put(&dict, (cm_str_t){NULL, 0}), 20000);
     assert_int_equal(cm_dict_put(&dict, CM_STR("")), 20000);
-    assert_int_equal(cm_dict_text(&dict, 20000).len, 0);
+    assert_int_equal(cm_dict_string(&dict, 20000).len, 0);
     cm_dict_truncate(&dict, 30000); /* more than there are: nothing to forget */
     assert_int_equal(dict.count, 20001);
     cm_dict_truncate(&dict, 777);
@@ -470,8 +470,8 @@ static void dictionary(void **state)
             assert_int_equal(id, i);
     }
     assert_int_equal(cm_dict_put(&dict, CM_STR("new")), 777);
-    assert_true(cm_str_equal(cm_dict_text(&dict, 776), CM_STR("text 776")));
-    assert_true(cm_str_equal(cm_dict_text(&dict, 777), CM_STR("new")));
+    assert_true(cm_str_equal(cm_dict_string(&dict, 776), CM_STR("text 776")));
+    assert_true(cm_str_equal(cm_dict_string(&dict, 777), CM_STR("new")));
     cm_dict_clear(&dict);
     assert_false(cm_dict_find(&dict, CM_STR("new"), &id));
     assert_int_equal(cm_dict_put(&dict, CM_STR("first again")), 0);

@@ -130,8 +130,14 @@ static bool fake_serve(http_fake_conn_t *c, http_fake_request_t request)
     *kept = request;
     kept->conn = c->number;
     kept->at_ns = cm_clock_ticks_ns();
-    http_fake_reply_t reply =
-        fake->next < fake->script_count ? fake->script[fake->next++] : (http_fake_reply_t){0};
+    http_fake_reply_t reply = {0};
+    cm_buf_t body = CM_BUF_INIT;
+    if (fake->next < fake->script_count) {
+        reply = fake->script[fake->next++];
+    } else if (fake->answer != NULL) {
+        reply.status = fake->answer(fake->context, kept, &body);
+        reply.body = body.data;
+    }
     fake->open++;
     fake->most_open = fake->open > fake->most_open ? fake->open : fake->most_open;
     pthread_cond_broadcast(&fake->changed);
@@ -142,7 +148,9 @@ static bool fake_serve(http_fake_conn_t *c, http_fake_request_t request)
     fake->open--;
     bool goes_on = !fake->ending;
     pthread_mutex_unlock(&fake->lock);
-    return goes_on && fake_answer(c, &reply, &request);
+    goes_on = goes_on && fake_answer(c, &reply, &request);
+    cm_buf_free(&body);
+    return goes_on;
 }
 
 /* Reads head and body of a request. */
@@ -241,6 +249,14 @@ void http_fake_script(http_fake_t *fake, http_fake_reply_t reply)
     pthread_mutex_lock(&fake->lock);
     assert_true(fake->script_count < FAKE_SCRIPT);
     fake->script[fake->script_count++] = reply;
+    pthread_mutex_unlock(&fake->lock);
+}
+
+void http_fake_answer_by(http_fake_t *fake, http_fake_answer_fn answer, void *context)
+{
+    pthread_mutex_lock(&fake->lock);
+    fake->answer = answer;
+    fake->context = context;
     pthread_mutex_unlock(&fake->lock);
 }
 

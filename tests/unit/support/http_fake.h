@@ -1,7 +1,7 @@
 /* A scripted Elasticsearch for the tests of its client: a thread on a loopback port that records
  * each request with its exact bytes, and gives the answers of the script; after the end of the
- * script it answers that everything went well. A thread each connection, so that it is as parallel
- * as the client. */
+ * script a function answers, or without one, everything went well. A thread each connection, so
+ * that it is as parallel as the client. */
 #ifndef CM_TESTS_UNIT_HTTP_FAKE_H
 #define CM_TESTS_UNIT_HTTP_FAKE_H
 
@@ -11,7 +11,7 @@
 #include <openssl/ssl.h>
 #include <pthread.h>
 
-enum { FAKE_REQUESTS = 100, FAKE_SCRIPT = 40, FAKE_CONNS = 40, FAKE_WAIT_MS = 5000 };
+enum { FAKE_REQUESTS = 200, FAKE_SCRIPT = 40, FAKE_CONNS = 40, FAKE_WAIT_MS = 5000 };
 
 typedef enum http_fake_fault {
     NO_FAULT,
@@ -38,6 +38,10 @@ typedef struct http_fake_request {
     int64_t at_ns;
 } http_fake_request_t;
 
+/* Appends the body of the answer and returns its status. Called by one thread at a time. */
+typedef int (*http_fake_answer_fn)(void *context, const http_fake_request_t *request,
+                                   cm_buf_t *body);
+
 typedef struct http_fake http_fake_t;
 
 typedef struct http_fake_conn {
@@ -56,6 +60,8 @@ struct http_fake {
     pthread_cond_t changed;
     http_fake_reply_t script[FAKE_SCRIPT];
     int script_count, next;
+    http_fake_answer_fn answer; /* after the script; NULL: everything went well */
+    void *context;              /* of answer() */
     http_fake_request_t requests[FAKE_REQUESTS];
     int count, open, most_open; /* requests; those not answered yet */
     http_fake_conn_t conns[FAKE_CONNS];
@@ -68,6 +74,9 @@ void http_fake_open(http_fake_t *fake, SSL_CTX *tls);
 
 /* Adds an answer to the script. */
 void http_fake_script(http_fake_t *fake, http_fake_reply_t reply);
+
+/* From now on `answer` answers what the script does not. */
+void http_fake_answer_by(http_fake_t *fake, http_fake_answer_fn answer, void *context);
 
 /* Closes the port until http_fake_close(): the server is not reachable any more. */
 void http_fake_stop(http_fake_t *fake);

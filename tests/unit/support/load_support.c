@@ -179,7 +179,7 @@ static void load_record_events(load_recorder_t *self, const cm_builder_t *builde
                                    &event.browser, &event.os,  &event.device};
         char uuid[CM_UUID_TEXT];
         for (int field = 0; field < CM_FIELD_COUNT; field++)
-            *texts[field] = cm_dict_text(&self->dicts[field], columns.ids[field][row]);
+            *texts[field] = cm_dict_string(&self->dicts[field], columns.ids[field][row]);
         if (key->kind == CM_KEY_TEXT)
             event.row_key = key->text;
         if (key->kind == CM_KEY_UUID) {

@@ -47,6 +47,26 @@ const char *temp_write(const char *name, const void *data, size_t len)
     return path;
 }
 
+const char *temp_write_text(const char *name, const char *text)
+{
+    return temp_write(name, text, strlen(text));
+}
+
+void temp_assert_text(const char *expected, const char *got)
+{
+    cm_buf_t want = CM_BUF_INIT;
+
+    cm_buf_add_text(&want, "");
+    for (; *expected != '\0'; expected++) {
+        if (*expected == '@')
+            cm_buf_add_text(&want, temp_dir);
+        else
+            cm_buf_add_char(&want, *expected);
+    }
+    assert_string_equal(want.data, got);
+    cm_buf_free(&want);
+}
+
 void add_gzip(cm_buf_t *buf, cm_str_t text)
 {
     z_stream z = {0};

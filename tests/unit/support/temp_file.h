@@ -17,7 +17,12 @@ int temp_teardown(void **state);
 /* A path in the directory; valid until the next call. */
 const char *temp_path(const char *name);
 
+/* Write a file and return its path, valid as above. */
 const char *temp_write(const char *name, const void *data, size_t len);
+const char *temp_write_text(const char *name, const char *text);
+
+/* Asserts that both texts are equal; "@" in the expected one stands for the directory. */
+void temp_assert_text(const char *expected, const char *got);
 
 /* Appends one gzip member. */
 void add_gzip(cm_buf_t *buf, cm_str_t text);

@@ -1,18 +1,4 @@
-#include "source/file/file.h"
-
-#include "source/visitor.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "temp_file.h"
-
-static const uint8_t key[CM_VISITOR_KEY] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
-                                            11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-                                            22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+#include "file_support.h"
 
 /* Everything that a source returned: events as JSON lines, dead letters as "origin|reason| payload"
  * lines, the account, and the positions. */
@@ -70,21 +56,9 @@ static void drain(cm_source_t *source, int batches, result_t *result)
     cm_batch_free(&batch);
 }
 
-static cm_source_t *open_file(cm_file_options_t options)
-{
-    cm_source_t *source = NULL;
-    cm_err_t err = {0, ""};
-
-    options.visitor_key = key;
-    int rc = cm_file_open(&options, &source, &err);
-    assert_string_equal("", err.text);
-    assert_int_equal(0, rc);
-    return source;
-}
-
 static void read_file(cm_file_options_t options, result_t *result)
 {
-    cm_source_t *source = open_file(options);
+    cm_source_t *source = test_file_open(options);
     drain(source, INT32_MAX, result);
     cm_source_close(source);
 }
@@ -99,23 +73,6 @@ static void expect_account(const result_t *result, uint64_t read, uint64_t accep
     assert_int_equal(unknown, result->account.unknown_fields);
 }
 
-static const char *write_text(const char *name, const char *text)
-{
-    return temp_write(name, text, strlen(text));
-}
-
-static void expect_text(const char *format, cm_buf_t got)
-{
-    char want[4096];
-    const char *at = format;
-    size_t len = 0;
-    /* "@" stands for the directory. */
-    for (; *at != '\0'; at++)
-        len += (size_t)snprintf(want + len, sizeof want - len, *at == '@' ? "%s" : "%.1s",
-                                *at == '@' ? temp_dir : at);
-    assert_string_equal(want, got.data);
-}
-
 #define REST                                                                                       \
     "\"country\": \"Unknown\", \"city\": \"Unknown\", \"browser\": \"Unknown\", "                  \
     "\"os\": \"Unknown\", \"device\": \"Unknown\"}\n"
@@ -127,7 +84,7 @@ static void reads_json_lines(void **state)
     (void)state;
     read_file(
         (cm_file_options_t){
-            .path = write_text(
+            .path = temp_write_text(
                 "a.jsonl",
                 "\n  \n{\"row_key\":\"k1\",\"user_id\":\"u\",\"timestamp\":1,\"url\":\"/\","
                 "\"x\":1}\r\nnonsense\n"
@@ -136,10 +93,10 @@ static void reads_json_lines(void **state)
     assert_int_equal(0, got.rc);
     assert_int_equal(-1, got.position);
     expect_account(&got, 3, 2, 1, 0, 1);
-    expect_text(
+    temp_assert_text(
         "{\"row_key\": \"k1\", \"user_id\": \"u\", \"timestamp\": 1, \"url\": \"/\", " REST
         "{\"row_key\": \"k2\", \"user_id\": \"u\", \"timestamp\": 2, \"url\": \"/b\", " REST,
-        got.events);
+        got.events.data);
     assert_non_null(strstr(got.dead.data, "/a.jsonl:4|"));
     assert_non_null(strstr(got.dead.data, "|nonsense\n"));
     free_result(&got);
@@ -150,24 +107,26 @@ static void reads_csv(void **state)
     result_t got;
 
     (void)state;
-    read_file((cm_file_options_t){.path = write_text("a.csv", "\xef\xbb\xbf\n"
-                                                              "url,x,row_key,timestamp,user_id\r\n"
-                                                              "\"/a\nb\",1,k1,1,u\r\n"
-                                                              "\n"
-                                                              "/c,1,k2,bad,u\n"
-                                                              "\"/d\n\",1,k3\n"
-                                                              "/e,2,k4,1970-01-01T00:00:02Z,u\n")},
-              &got);
+    read_file(
+        (cm_file_options_t){.path = temp_write_text("a.csv", "\xef\xbb\xbf\n"
+                                                             "url,x,row_key,timestamp,user_id\r\n"
+                                                             "\"/a\nb\",1,k1,1,u\r\n"
+                                                             "\n"
+                                                             "/c,1,k2,bad,u\n"
+                                                             "\"/d\n\",1,k3\n"
+                                                             "/e,2,k4,1970-01-01T00:00:02Z,u\n")},
+        &got);
     assert_int_equal(0, got.rc);
     expect_account(&got, 4, 2, 2, 0, 2);
-    expect_text(
+    temp_assert_text(
         "{\"row_key\": \"k1\", \"user_id\": \"u\", \"timestamp\": 1, \"url\": \"/a\\nb\", " REST
         "{\"row_key\": \"k4\", \"user_id\": \"u\", \"timestamp\": 2000, \"url\": \"/e\", " REST,
-        got.events);
-    expect_text("@/a.csv:6|timestamp \"bad\" is neither an integer of milliseconds nor RFC 3339|"
-                "/c,1,k2,bad,u\n"
-                "@/a.csv:7|the record has 3 fields, the header names 5|\"/d\n\",1,k3\n",
-                got.dead);
+        got.events.data);
+    temp_assert_text(
+        "@/a.csv:6|timestamp \"bad\" is neither an integer of milliseconds nor RFC 3339|"
+        "/c,1,k2,bad,u\n"
+        "@/a.csv:7|the record has 3 fields, the header names 5|\"/d\n\",1,k3\n",
+        got.dead.data);
     free_result(&got);
 }
 
@@ -177,18 +136,18 @@ static void csv_recovers(void **state)
     result_t got;
 
     (void)state;
-    read_file((cm_file_options_t){.path = write_text("a.csv", "user_id,timestamp,url,row_key\n"
-                                                              "u,1,\"/a,k1\n"
-                                                              "u,2,\"/b\",k2\n"
-                                                              "u,3,\"/c,k3\n")},
+    read_file((cm_file_options_t){.path = temp_write_text("a.csv", "user_id,timestamp,url,row_key\n"
+                                                                   "u,1,\"/a,k1\n"
+                                                                   "u,2,\"/b\",k2\n"
+                                                                   "u,3,\"/c,k3\n")},
               &got);
     expect_account(&got, 3, 1, 2, 0, 0);
-    expect_text(
+    temp_assert_text(
         "{\"row_key\": \"k2\", \"user_id\": \"u\", \"timestamp\": 2, \"url\": \"/b\", " REST,
-        got.events);
-    expect_text("@/a.csv:2|field 3 opens a quote and does not close it|u,1,\"/a,k1\n"
-                "@/a.csv:4|field 3 opens a quote and does not close it|u,3,\"/c,k3\n",
-                got.dead);
+        got.events.data);
+    temp_assert_text("@/a.csv:2|field 3 opens a quote and does not close it|u,1,\"/a,k1\n"
+                     "@/a.csv:4|field 3 opens a quote and does not close it|u,3,\"/c,k3\n",
+                     got.dead.data);
     free_result(&got);
 }
 
@@ -203,7 +162,8 @@ static void csv_gives_up_a_quote_after_one_mebibyte(void **state)
         cm_buf_add_text(&text, "u,2,/page\n");
     read_file((cm_file_options_t){.path = temp_write("a.csv", text.data, text.len)}, &got);
     expect_account(&got, 200001, 200000, 1, 0, 0);
-    expect_text("@/a.csv:2|a quote is opened and not closed within 1 MiB|u,1,\"/a\n", got.dead);
+    temp_assert_text("@/a.csv:2|a quote is opened and not closed within 1 MiB|u,1,\"/a\n",
+                     got.dead.data);
     free_result(&got);
     cm_buf_free(&text);
 }
@@ -257,7 +217,7 @@ static void events_outlive_the_buffer(void **state)
     }
     memset(url, 'x', sizeof url);
     cm_source_t *source =
-        open_file((cm_file_options_t){.path = temp_write("a.log", text.data, text.len)});
+        test_file_open((cm_file_options_t){.path = temp_write("a.log", text.data, text.len)});
     do {
         cm_batch_clear(&batch);
         rc = cm_source_next(source, &batch, &err);
@@ -320,27 +280,31 @@ static void reads_access_logs(void **state)
 
     (void)state;
     /* The row keys of the first edition, which do not contain the site. */
-    read_file((cm_file_options_t){.path = write_text("a.log", access_log),
+    read_file((cm_file_options_t){.path = temp_write_text("a.log", access_log),
                                   .site = "https://example.com/",
                                   .older_keys = true},
               &got);
     expect_account(&got, 6, 3, 1, 2, 0);
-    expect_text(EVENT("3397cfb6-199d-5bb2-9391-4cc0cc917eb3", HASH, "https://example.com/a") EVENT(
-                    "65c2fe09-f219-560e-bcb3-c4d16cf000c5", "frank", "https://example.com/a")
-                    EVENT("f5bae455-ee54-55a2-a69d-2345d771dd96", HASH, "https://example.com/a"),
-                got.events);
-    expect_text("@/a.log:6|not an access log line: it does not begin with address, identity, user "
-                "and [time]|torn line\n",
-                got.dead);
+    temp_assert_text(
+        EVENT("3397cfb6-199d-5bb2-9391-4cc0cc917eb3", HASH, "https://example.com/a")
+            EVENT("65c2fe09-f219-560e-bcb3-c4d16cf000c5", "frank", "https://example.com/a")
+                EVENT("f5bae455-ee54-55a2-a69d-2345d771dd96", HASH, "https://example.com/a"),
+        got.events.data);
+    temp_assert_text(
+        "@/a.log:6|not an access log line: it does not begin with address, identity, user "
+        "and [time]|torn line\n",
+        got.dead.data);
     free_result(&got);
 
-    read_file((cm_file_options_t){.path = write_text("a.log", access_log), .site = "Example.com"},
-              &got);
+    read_file(
+        (cm_file_options_t){.path = temp_write_text("a.log", access_log), .site = "Example.com"},
+        &got);
     expect_account(&got, 6, 3, 1, 2, 0);
-    expect_text(EVENT("30de15c4-39f3-59e9-b3d9-815d41dfab4c", HASH, "https://example.com/a") EVENT(
-                    "553a7efc-744d-56e1-b3d3-8119389ccf24", "frank", "https://example.com/a")
-                    EVENT("f3dcd6f0-07e0-540b-bcaa-8842b0bd8d04", HASH, "https://example.com/a"),
-                got.events);
+    temp_assert_text(
+        EVENT("30de15c4-39f3-59e9-b3d9-815d41dfab4c", HASH, "https://example.com/a")
+            EVENT("553a7efc-744d-56e1-b3d3-8119389ccf24", "frank", "https://example.com/a")
+                EVENT("f3dcd6f0-07e0-540b-bcaa-8842b0bd8d04", HASH, "https://example.com/a"),
+        got.events.data);
     free_result(&got);
 }
 
@@ -367,7 +331,7 @@ static void expect_urls(cm_file_options_t options, const char *urls)
 
 static void a_virtual_host_is_the_site(void **state)
 {
-    const char *path = write_text(
+    const char *path = temp_write_text(
         "a.log", HOST_LINE("www.example.com:443", "-") HOST_LINE("www.example.com:80", "-")
                      HOST_LINE("WWW.Example.com:8080", "u") HOST_LINE("shop.example:8443", "u")
                          HOST_LINE("shop.example", "u") LINE("u", "GET /a HTTP/1.1", "200"));
@@ -392,9 +356,9 @@ static void counts_each_host_by_itself(void **state)
          "_one.example_GET /a HTTP/1.1_1", "_GET /a HTTP/1.1_0"},
         {"_GET /a HTTP/1.1_0", "_GET /a HTTP/1.1_1", "_GET /a HTTP/1.1_2", "_GET /a HTTP/1.1_3"},
     };
-    const char *path =
-        write_text("a.log", HOST_LINE("one.example:443", "u") HOST_LINE("two.example:443", "u")
-                                HOST_LINE("one.example", "u") LINE("u", "GET /a HTTP/1.1", "200"));
+    const char *path = temp_write_text(
+        "a.log", HOST_LINE("one.example:443", "u") HOST_LINE("two.example:443", "u")
+                     HOST_LINE("one.example", "u") LINE("u", "GET /a HTTP/1.1", "200"));
     char name[100], uuid[CM_UUID_TEXT + 1] = "";
     result_t got;
 
@@ -441,18 +405,18 @@ static void takes_every_line_with_all(void **state)
     result_t got;
 
     (void)state;
-    read_file((cm_file_options_t){.path = write_text("a.log", access_log), .all = true}, &got);
+    read_file((cm_file_options_t){.path = temp_write_text("a.log", access_log), .all = true}, &got);
     expect_account(&got, 6, 5, 1, 0, 0);
-    expect_text(EVENT("3397cfb6-199d-5bb2-9391-4cc0cc917eb3", HASH, "/a")
-                    EVENT("f35b5584-003c-5529-89e3-d063b1ff433c", HASH, "/a")
-                        EVENT("65c2fe09-f219-560e-bcb3-c4d16cf000c5", "frank", "/a")
-                            EVENT("f5bae455-ee54-55a2-a69d-2345d771dd96", HASH, "/a")
-                                EVENT("91304885-9d96-5a13-97c2-00a3f996cff0", HASH, "/a.png"),
-                got.events);
+    temp_assert_text(EVENT("3397cfb6-199d-5bb2-9391-4cc0cc917eb3", HASH, "/a")
+                         EVENT("f35b5584-003c-5529-89e3-d063b1ff433c", HASH, "/a")
+                             EVENT("65c2fe09-f219-560e-bcb3-c4d16cf000c5", "frank", "/a")
+                                 EVENT("f5bae455-ee54-55a2-a69d-2345d771dd96", HASH, "/a")
+                                     EVENT("91304885-9d96-5a13-97c2-00a3f996cff0", HASH, "/a.png"),
+                     got.events.data);
     free_result(&got);
 
     /* Malformed requests stay as logged; the site is added only before a path. */
-    read_file((cm_file_options_t){.path = write_text(
+    read_file((cm_file_options_t){.path = temp_write_text(
                                       "b.log", LINE("-", "-", "408") LINE("-", "\\x16\\x03", "400")
                                                    LINE("-", "GET http://x/ HTTP/1.1", "400")),
                                   .all = true,
@@ -482,7 +446,7 @@ static void asks_the_enrichment(void **state)
     int calls = 0;
 
     (void)state;
-    read_file((cm_file_options_t){.path = write_text("a.log", access_log),
+    read_file((cm_file_options_t){.path = temp_write_text("a.log", access_log),
                                   .enrich = enrich,
                                   .enrich_context = &calls},
               &got);
@@ -538,10 +502,10 @@ static void check_resume(const char *path, cm_file_format_t format)
     assert_int_equal(0, whole.rc);
     assert_true(whole.batches > 3);
     for (int batches = 1; batches < whole.batches; batches++) {
-        cm_source_t *source = open_file(options);
+        cm_source_t *source = test_file_open(options);
         drain(source, batches, &head);
         cm_source_close(source);
-        source = open_file(options);
+        source = test_file_open(options);
         cm_err_t err = {0, ""};
         assert_int_equal(0, cm_file_resume(source, head.position, &err));
         drain(source, INT32_MAX, &tail);
@@ -599,13 +563,13 @@ static void resumes(void **state)
 
 static void starts_over_when_the_position_is_not_in_the_file(void **state)
 {
-    const cm_file_options_t options = {.path = write_text("a.log", access_log)};
+    const cm_file_options_t options = {.path = temp_write_text("a.log", access_log)};
     static const int64_t positions[] = {0, -1, 5, sizeof access_log, INT64_C(1) << 40};
     result_t got;
 
     (void)state;
     for (size_t i = 0; i < sizeof positions / sizeof positions[0]; i++) {
-        cm_source_t *source = open_file(options);
+        cm_source_t *source = test_file_open(options);
         cm_err_t err = {0, ""};
         assert_int_equal(0, cm_file_resume(source, positions[i], &err));
         drain(source, INT32_MAX, &got);
@@ -618,7 +582,7 @@ static void starts_over_when_the_position_is_not_in_the_file(void **state)
 
 static void copy_identity(cm_file_options_t options, char text[512])
 {
-    cm_source_t *source = open_file(options);
+    cm_source_t *source = test_file_open(options);
     snprintf(text, 512, "%s", cm_file_identity(source));
     cm_source_close(source);
 }
@@ -626,7 +590,7 @@ static void copy_identity(cm_file_options_t options, char text[512])
 static void has_an_identity(void **state)
 {
     char first[512], other[512];
-    const char *path = write_text("a.log", access_log);
+    const char *path = temp_write_text("a.log", access_log);
 
     (void)state;
     copy_identity((cm_file_options_t){.path = path}, first);
@@ -636,7 +600,7 @@ static void has_an_identity(void **state)
     assert_string_equal(first, other);
     copy_identity((cm_file_options_t){.path = path, .all = true, .site = "https://h"}, other);
     assert_string_equal(":combined:all:https://h", strstr(other, ":combined"));
-    write_text("a.log", "h - - [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 1\n");
+    temp_write_text("a.log", "h - - [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 1\n");
     copy_identity((cm_file_options_t){.path = path}, other);
     assert_string_not_equal(first, other);
 }
@@ -655,7 +619,7 @@ static void reads_a_pipe_as_it_comes(void **state)
     assert_int_equal(0, pipe(ends));
     snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
     assert_int_equal(sizeof line - 1, write(ends[1], line, sizeof line - 1));
-    cm_source_t *source = open_file((cm_file_options_t){.path = path, .stop = &stop});
+    cm_source_t *source = test_file_open((cm_file_options_t){.path = path, .stop = &stop});
     assert_string_equal("", cm_file_identity(source));
     source->ops->progress(source, &done, &total);
     assert_int_equal(0, total);
@@ -691,7 +655,7 @@ static void stops_while_a_pipe_is_silent(void **state)
     (void)state;
     assert_int_equal(0, pipe(ends));
     snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
-    const cm_file_options_t options = {.path = path, .visitor_key = key, .stop = &stop};
+    const cm_file_options_t options = {.path = path, .visitor_key = test_file_key, .stop = &stop};
     assert_int_equal(CM_ESTOP, cm_file_open(&options, &source, &err));
     close(ends[0]);
     close(ends[1]);

@@ -1,50 +1,9 @@
 /* The format of a file, and the files that are refused before they are read. */
-#include "source/file/file.h"
-#include "source/visitor.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "temp_file.h"
-
-static const uint8_t key[CM_VISITOR_KEY] = {1, 2, 3};
+#include "file_support.h"
 
 #define LINE(user, request, status)                                                                \
     "192.0.2.1 - " user " [17/May/2015:10:05:03 +0000] \"" request "\" " status                    \
     " 1 \"-\" \"Mozilla/5.0\"\n"
-
-static const char *write_text(const char *name, const char *text)
-{
-    return temp_write(name, text, strlen(text));
-}
-
-static cm_source_t *open_file(cm_file_options_t options)
-{
-    cm_source_t *source = NULL;
-    cm_err_t err = {0, ""};
-
-    options.visitor_key = key;
-    int rc = cm_file_open(&options, &source, &err);
-    assert_string_equal("", err.text);
-    assert_int_equal(0, rc);
-    return source;
-}
-
-/* "@" in a message is the directory of the test. */
-static void expect_sentence(const char *sentence, const char *got)
-{
-    char want[1024];
-    const char *at = strchr(sentence, '@');
-
-    if (at != NULL)
-        snprintf(want, sizeof want, "%.*s%s%s", (int)(at - sentence), sentence, temp_dir, at + 1);
-    else
-        snprintf(want, sizeof want, "%s", sentence);
-    assert_string_equal(want, got);
-}
 
 static void recognises_formats(void **state)
 {
@@ -78,7 +37,7 @@ static void recognises_formats(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cm_source_t *source =
-            open_file((cm_file_options_t){.path = write_text("f", cases[i].text)});
+            test_file_open((cm_file_options_t){.path = temp_write_text("f", cases[i].text)});
         assert_int_equal(cases[i].format, cm_file_format(source));
         cm_source_close(source);
     }
@@ -89,9 +48,9 @@ static void expect_open_failure(cm_file_options_t options, const char *sentence)
     cm_source_t *source = NULL;
     cm_err_t err = {0, ""};
 
-    options.visitor_key = key;
+    options.visitor_key = test_file_key;
     assert_int_equal(CM_EINPUT, cm_file_open(&options, &source, &err));
-    expect_sentence(sentence, err.text);
+    temp_assert_text(sentence, err.text);
 }
 
 static void says_what_it_cannot_open(void **state)
@@ -100,14 +59,14 @@ static void says_what_it_cannot_open(void **state)
     expect_open_failure((cm_file_options_t){.path = "/nowhere/a"},
                         "cannot open /nowhere/a: No such file or directory; check the path");
     expect_open_failure(
-        (cm_file_options_t){.path = write_text("a", "hello\n")},
+        (cm_file_options_t){.path = temp_write_text("a", "hello\n")},
         "@/a: none of its first lines is a JSON object or a line of an access log "
         "(combined or common), and the first is no CSV header with user_id, "
         "timestamp and url; name the format with --format jsonl, json, csv, combined or "
         "common");
     expect_open_failure(
-        (cm_file_options_t){
-            .path = write_text("a", "8.8.8.8 - a b [17/May/2015:10:05:03 +0000] \"-\" 200 1\n")},
+        (cm_file_options_t){.path = temp_write_text(
+                                "a", "8.8.8.8 - a b [17/May/2015:10:05:03 +0000] \"-\" 200 1\n")},
         "@/a: none of its first lines is a JSON object or a line of an access log (combined or "
         "common), and the first is no CSV header with user_id, timestamp and url; the first is not "
         "an access log line: a column between address and user is neither an address nor a host "
@@ -115,12 +74,13 @@ static void says_what_it_cannot_open(void **state)
         "combined or "
         "common");
     expect_open_failure(
-        (cm_file_options_t){.path = write_text("a", "user_id,url\n"), .format = CM_FILE_CSV},
+        (cm_file_options_t){.path = temp_write_text("a", "user_id,url\n"), .format = CM_FILE_CSV},
         "@/a: the first line does not name the column timestamp; CSV needs a header with user_id, "
         "timestamp and url");
-    expect_open_failure((cm_file_options_t){.path = write_text("a", "\x1f\x8b\x08"), .format = 0},
-                        "@/a is truncated: it ends at byte 3 in the middle of a gzip member; get a "
-                        "whole copy and run the import again");
+    expect_open_failure(
+        (cm_file_options_t){.path = temp_write_text("a", "\x1f\x8b\x08"), .format = 0},
+        "@/a is truncated: it ends at byte 3 in the middle of a gzip member; get a "
+        "whole copy and run the import again");
 }
 
 static const struct {
@@ -171,7 +131,7 @@ static void refuses_formats_that_are_not_read(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof unread / sizeof *unread; i++) {
-        const char *path = write_text("a", unread[i].text);
+        const char *path = temp_write_text("a", unread[i].text);
         snprintf(sentence, sizeof sentence,
                  "@/a: this is %s, a format that is not read; nothing of it was taken; have the "
                  "server write the combined format, or convert it to JSON lines with user_id, "
@@ -183,8 +143,9 @@ static void refuses_formats_that_are_not_read(void **state)
         expect_open_failure((cm_file_options_t){.path = path, .format = CM_FILE_JSONL}, sentence);
     }
     /* A single such line in a readable file is one bad line. */
-    cm_source_t *source = open_file((cm_file_options_t){
-        .path = write_text("a", "#Fields: date\n" LINE("-", "-", "200") LINE("-", "-", "200"))});
+    cm_source_t *source = test_file_open((cm_file_options_t){
+        .path =
+            temp_write_text("a", "#Fields: date\n" LINE("-", "-", "200") LINE("-", "-", "200"))});
     assert_int_equal(CM_FILE_COMBINED, cm_file_format(source));
     cm_source_close(source);
 }
@@ -198,7 +159,7 @@ static void refuses_a_site_without_a_host(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof sites / sizeof *sites; i++) {
         const cm_file_options_t options = {
-            .path = write_text("a", "{}\n"), .site = sites[i], .visitor_key = key};
+            .path = temp_write_text("a", "{}\n"), .site = sites[i], .visitor_key = test_file_key};
         assert_int_equal(CM_EUSAGE, cm_file_open(&options, &source, &err));
         assert_non_null(strstr(err.text, "names no host"));
     }

@@ -2,9 +2,10 @@
  * with its documented status and one sentence, and never tries again without end.
  *
  * A child process writes and reads while one allocation of it fails, or all from one on: the linker
- * option --wrap (tests/meson.build) redirects them to this file. The fake cluster is the parent's
- * and has memory. */
+ * option --wrap (tests/meson.build) redirects them to failing_memory.h. The fake cluster is the
+ * parent's and has memory. */
 #include "cassandra_world.h"
+#include "failing_memory.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,41 +14,6 @@ enum { PLACES = 60, ROWS = 200, SECONDS = 20, MEMORY = 8 };
 
 static const char sentence[] =
     "clickmill: out of memory; give the process more or lower `memory:`\n";
-
-/* ---- allocations ---- */
-
-static bool counting; /* in the child only */
-static long count, fail_at, fail_count;
-
-static bool fails(void)
-{
-    if (!counting)
-        return false;
-    long at = count++;
-    return at >= fail_at && at - fail_at < fail_count;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
-}
 
 /* ---- the child ---- */
 
@@ -77,7 +43,7 @@ static int write_and_read(world_t *world)
     }
     if (rc == 0)
         rc = cm_store_cassandra_scan_ends(store, take_page, &read, &account, NULL, &err);
-    counting = false;
+    failing_memory.inside = 0;
     if (rc != 0)
         fprintf(stderr, "%d: %s\n", rc, err.text);
     cm_batch_free(&batch);
@@ -104,12 +70,10 @@ static ended_t run_child(world_t *world, long at, long failures)
     if (child == 0) {
         alarm(SECONDS);
         dup2(said[1], STDERR_FILENO);
-        fail_at = at;
-        fail_count = failures;
-        counting = true;
+        failing_memory = (failing_memory_t){.inside = 1, .from = at, .failures = failures};
         int rc = write_and_read(world);
-        ssize_t written = write(counted[1], &count, sizeof count);
-        _exit(rc == 0 && written == sizeof count ? 0 : 1);
+        ssize_t written = write(counted[1], &failing_memory.count, sizeof failing_memory.count);
+        _exit(rc == 0 && written == sizeof failing_memory.count ? 0 : 1);
     }
     close(said[1]);
     close(counted[1]);
