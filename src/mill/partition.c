@@ -214,6 +214,41 @@ static size_t keep_before(cm_packed_event_t *events, size_t count, int64_t since
     return kept;
 }
 
+/* Moves the page views to the front and keeps their order. Counts the other events in the timeline,
+ * `sign` times. */
+static size_t keep_views(cm_packed_event_t *events, size_t count, int sign, cm_timeline_t *timeline)
+{
+    size_t kept = 0;
+
+    if (timeline->others == CM_TIMELINE_NO_PLACE)
+        return count;
+    for (size_t i = 0; i < count; i++) {
+        if (cm_packed_place(&events[i], timeline->layout) != timeline->others)
+            events[kept++] = events[i];
+    }
+    timeline->events += sign * (int64_t)(count - kept);
+    return kept;
+}
+
+/* How many of the events that are no page views are before `since`. */
+static int64_t count_others_before(const cm_packed_event_t *events, size_t count, int64_t since,
+                                   const cm_timeline_t *timeline)
+{
+    int64_t others = 0;
+
+    for (size_t i = 0; timeline->others != CM_TIMELINE_NO_PLACE && i < count; i++)
+        others += cm_packed_place(&events[i], timeline->layout) == timeline->others &&
+                  cm_packed_ordinal(&events[i], timeline->layout) < since;
+    return others;
+}
+
+/* Adds or takes away one user's events. */
+static int add_user(cm_packed_event_t *events, size_t count, int sign, cm_timeline_t *timeline)
+{
+    count = keep_views(events, count, sign, timeline);
+    return count > 0 ? cm_timeline_add(timeline, events, count, sign) : 0;
+}
+
 static bool is_replaced(const cm_packed_event_t *event)
 {
     return (event->key & CM_PACKED_TIME_MASK) == CM_PACKED_REPLACED;
@@ -239,9 +274,9 @@ static int mill_replaced(cm_packed_event_t *events, size_t count, int64_t since,
         if (cm_packed_ordinal(&event, timeline->layout) < since)
             before[before_count++] = event;
     }
-    int rc = cm_timeline_add(timeline, events, now_count, 1);
+    int rc = add_user(events, now_count, 1, timeline);
     if (rc == 0)
-        rc = cm_timeline_add(timeline, before, before_count, -1);
+        rc = add_user(before, before_count, -1, timeline);
     free(before);
     return rc;
 }
@@ -256,8 +291,10 @@ static int mill_update(cm_packed_event_t *events, size_t count, int64_t since,
         replaced |= is_replaced(&events[i]);
     if (replaced)
         return mill_replaced(events, count, since, timeline);
-    int rc = cm_timeline_add(timeline, events, count, 1);
-    if (rc == 0 && (count = keep_before(events, count, since, timeline->layout)) > 0)
+    timeline->events -= count_others_before(events, count, since, timeline);
+    const size_t views = keep_views(events, count, 1, timeline);
+    int rc = views > 0 ? cm_timeline_add(timeline, events, views, 1) : 0;
+    if (rc == 0 && (count = keep_before(events, views, since, timeline->layout)) > 0)
         rc = cm_timeline_add(timeline, events, count, -1);
     return rc;
 }
@@ -271,7 +308,7 @@ int cm_partition_mill(cm_partition_t *partition, int64_t since, cm_timeline_t *t
         end = user_end(partition, from);
         size_t count = drop_copies(events, end - from);
         rc = since > 0 ? mill_update(events, count, since, timeline)
-                       : cm_timeline_add(timeline, events, count, 1);
+                       : add_user(events, count, 1, timeline);
     }
     return rc;
 }

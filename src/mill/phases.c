@@ -154,8 +154,7 @@ void cm_mill_scatter_phase(cm_mill_worker_t *worker)
     for (size_t n = worker->block_from; worker->rc == 0 && n < worker->block_to; n++) {
         /* Trimming is quickest from the last block to the first (trim.h). */
         size_t b = trimmed ? worker->block_to - 1 - (n - worker->block_from) : n;
-        worker->rc =
-            cm_reader_read(worker->reader, &run->blocks[b], CM_READ_HOT, &columns, &worker->err);
+        worker->rc = cm_mill_read(run, worker->reader, &run->blocks[b], &columns, &worker->err);
         if (worker->rc == 0)
             worker->rc =
                 trimmed ? scatter_trimmed(worker, &columns) : scatter_block(worker, &columns);

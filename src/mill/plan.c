@@ -58,7 +58,23 @@ int cm_mill_survey(cm_mill_run_t *run, cm_err_t *err)
         run->end_ordinal = cm_blocks_end(run->blocks, run->block_count);
     if (run->options->until > 0 && run->end_ordinal > run->options->until)
         run->end_ordinal = run->options->until;
+    for (size_t b = 0; rc == 0 && b < run->block_count; b++)
+        run->others |= run->blocks[b].has_others;
     return rc < 0 ? rc : choose_layout(run, run->urls, countries, err);
+}
+
+int cm_mill_read(const cm_mill_run_t *run, cm_reader_t *reader, const cm_block_ref_t *block,
+                 cm_columns_t *columns, cm_err_t *err)
+{
+    const unsigned parts = block->has_others ? CM_READ_HOT | CM_READ_VIEWS : CM_READ_HOT;
+    int rc = cm_reader_read(reader, block, parts, columns, err);
+
+    for (uint32_t i = 0; rc == 0 && columns->wide.names && i < columns->count; i++) {
+        const bool view = cm_wide_is_view(&columns->wide, i);
+        columns->ids[CM_URL][i] = view ? columns->ids[CM_URL][i] : run->urls;
+        columns->ids[CM_COUNTRY][i] = view ? columns->ids[CM_COUNTRY][i] : 0;
+    }
+    return rc;
 }
 
 void cm_mill_divide_blocks(cm_mill_run_t *run)
@@ -93,12 +109,12 @@ int cm_mill_find_affected(cm_mill_run_t *run, cm_err_t *err)
     if (run->affected == NULL)
         return cm_fail_memory(err);
     if (is_trimmed(run, run->end_ordinal - since))
-        run->trim = cm_trim_new(run->spread.users, run->options->windows, &run->layout);
+        run->trim = cm_trim_new(run->spread.users, run->urls, run->options->windows, &run->layout);
     for (size_t b = 0; rc == 0 && b < run->block_count; b++) {
         const cm_block_ref_t *block = &run->blocks[b];
         if (cm_block_end(block) <= since || block->first >= run->end_ordinal)
             continue;
-        rc = cm_reader_read(run->workers[0].reader, block, CM_READ_HOT, &columns, err);
+        rc = cm_mill_read(run, run->workers[0].reader, block, &columns, err);
         if (rc < 0)
             break;
         uint32_t from = since > block->first ? (uint32_t)(since - block->first) : 0;
@@ -164,8 +180,9 @@ static void choose_compact(cm_mill_run_t *run)
         last = run->blocks[b].time_max > last ? run->blocks[b].time_max : last;
     }
     spread->compact = (cm_compact_layout_t){0};
-    if (run->plain || !derived || options->since > 0 || options->copies != NULL || first < 0 ||
-        last < first || options->windows != cm_window_mask(CM_WINDOW_ALL))
+    /* Without ordinals there is no way to the fields from which other events' row keys follow. */
+    if (run->plain || !derived || run->others || options->since > 0 || options->copies != NULL ||
+        first < 0 || last < first || options->windows != cm_window_mask(CM_WINDOW_ALL))
         return;
     spread->compact = cm_compact_layout_for(spread->users / spread->passes >> spread->shift,
                                             run->urls, run->layout.country_bits, first, last);

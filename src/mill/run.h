@@ -44,7 +44,8 @@ struct cm_mill_run {
     const cm_block_ref_t *blocks; /* of the first worker's reader */
     size_t block_count;
     int64_t end_ordinal; /* events before it belong to the run */
-    uint32_t urls;       /* ids are below it */
+    uint32_t urls;       /* ids are below it; it is that of events that are no page views */
+    bool others;         /* some events may be no page views */
     uint8_t *affected;   /* bitmap of users that have new events; NULL: all users */
     cm_trim_t *trim;     /* NULL: nothing is trimmed */
     int64_t fits;        /* events that fit into the allowed memory at once */
@@ -66,6 +67,11 @@ struct cm_mill_run {
 /* Reads from the store its blocks, where it ends and how many strings it has; chooses the layout of
  * packed events. CM_EINTERNAL when the store has more than a packed event can hold. */
 int cm_mill_survey(cm_mill_run_t *run, cm_err_t *err);
+
+/* Reads what the run needs of a block: its hot columns, in which events that are no page views have
+ * the url run->urls and the country 0. They take part in finding copies and in no answer. */
+int cm_mill_read(const cm_mill_run_t *run, cm_reader_t *reader, const cm_block_ref_t *block,
+                 cm_columns_t *columns, cm_err_t *err);
 
 /* Marks the users that have events from `since` on, and prepares trimming where it pays. */
 int cm_mill_find_affected(cm_mill_run_t *run, cm_err_t *err);

@@ -15,9 +15,10 @@ typedef struct tied {
     uint32_t cold; /* index in resolving_t.cold + 1; 0: its ids are not needed */
 } tied_t;
 
-/* Ids of city, browser, os and device. */
+/* What decides which copy counts: ids of all strings but the user's, and the optional fields. */
 typedef struct cold {
-    uint32_t ids[CM_FIELD_COUNT - CM_CITY];
+    uint32_t ids[CM_FIELD_COUNT];
+    const cm_event_extra_t *extra; /* NULL: none */
 } cold_t;
 
 /* All tied events while they are resolved. */
@@ -27,6 +28,7 @@ typedef struct resolving {
     tied_t *tied;
     size_t count;
     cold_t *cold;
+    cm_arena_t *strings;
 } resolving_t;
 
 /* The block that holds an ordinal. */
@@ -58,8 +60,10 @@ void cm_ties_add(cm_ties_t *ties, cm_packed_event_t *events, size_t count, uint3
     bool derived = true, equal = at_one_place(ties, events, count);
 
     assert(count > 1);
-    for (size_t i = 0; i < count && derived; i++)
-        derived = block_of(ties, cm_packed_ordinal(&events[i], ties->layout))->all_keys_derived;
+    for (size_t i = 0; i < count && derived; i++) {
+        const cm_block_ref_t *block = block_of(ties, cm_packed_ordinal(&events[i], ties->layout));
+        derived = block->all_keys_derived && !block->has_others;
+    }
     ties->differ |= derived && !equal;
     if (derived && equal && ties->copy == NULL) {
         for (size_t i = 1; i < count; i++)
@@ -117,9 +121,28 @@ static int by_run_and_key(const void *a, const void *b)
     return order ? order : by_ordinal(a, b);
 }
 
+/* The row key that follows from the fields of an event that is no page view. */
+static int derive_other(const resolving_t *all, const cm_columns_t *columns, uint32_t row,
+                        cm_key_t *key, cm_err_t *err)
+{
+    cm_event_extra_t extra;
+    cm_event_t event = {.timestamp = columns->time[row]};
+
+    int rc =
+        cm_reader_string(all->reader, CM_USER, columns->ids[CM_USER][row], &event.user_id, err);
+    if (rc == 0)
+        rc = cm_reader_string(all->reader, CM_URL, columns->ids[CM_URL][row], &event.url, err);
+    if (rc == 0 && cm_wide_at(&columns->wide, row, &extra)) {
+        event.extra = &extra;
+        cm_event_derive_key(&event, key->uuid);
+        key->kind = CM_KEY_UUID;
+    }
+    return rc;
+}
+
 /* Reads the row keys of all tied events, which are in order of ordinals, so that each block is read
  * once. */
-static int read_keys(const resolving_t *all, cm_arena_t *strings, cm_err_t *err)
+static int read_keys(const resolving_t *all, cm_err_t *err)
 {
     const cm_block_ref_t *loaded = NULL;
     cm_columns_t columns = {0};
@@ -128,17 +151,23 @@ static int read_keys(const resolving_t *all, cm_arena_t *strings, cm_err_t *err)
     for (size_t i = 0; rc == 0 && i < all->count; i++) {
         tied_t *tied = &all->tied[i];
         const cm_block_ref_t *block = block_of(all->ties, tied->ordinal);
+        const uint32_t row = (uint32_t)(tied->ordinal - block->first);
         tied->key.kind = CM_KEY_DERIVED;
-        if (block->all_keys_derived)
+        if (block->all_keys_derived && !block->has_others)
             continue;
         if (block != loaded)
-            rc = cm_reader_read(all->reader, block, CM_READ_KEYS, &columns, err);
+            rc = cm_reader_read(all->reader, block,
+                                block->has_others ? CM_READ_HOT | CM_READ_KEYS | CM_READ_EXTRA
+                                                  : CM_READ_KEYS,
+                                &columns, err);
         loaded = block;
         if (rc < 0)
             break;
-        tied->key = columns.keys[tied->ordinal - block->first];
+        tied->key = columns.keys[row];
         if (tied->key.kind == CM_KEY_TEXT)
-            tied->key.text = cm_arena_copy(strings, tied->key.text);
+            tied->key.text = cm_arena_copy(all->strings, tied->key.text);
+        if (tied->key.kind == CM_KEY_DERIVED && !cm_wide_is_view(&columns.wide, row))
+            rc = derive_other(all, &columns, row, &tied->key, err);
     }
     cm_columns_free(&columns);
     return rc;
@@ -222,6 +251,19 @@ static int by_ordinal_of(const void *a, const void *b)
     return by_ordinal(*(tied_t *const *)a, *(tied_t *const *)b);
 }
 
+static void keep_cold(const resolving_t *all, const cm_columns_t *columns, const tied_t *tied)
+{
+    const uint32_t row = (uint32_t)(tied->ordinal - columns->first);
+    cold_t *cold = &all->cold[tied->cold - 1];
+    cm_event_extra_t extra;
+
+    *cold = (cold_t){0};
+    for (int field = CM_URL; field < CM_FIELD_COUNT; field++)
+        cold->ids[field] = columns->ids[field][row];
+    if (cm_wide_at(&columns->wide, row, &extra))
+        cold->extra = cm_event_extra_copy(&extra, all->strings);
+}
+
 /* Reads the ids of the events in `order`, which is the order of ordinals, so that each block is
  * read once. */
 static int read_ids(const resolving_t *all, tied_t *const *order, size_t count, cm_err_t *err)
@@ -233,11 +275,11 @@ static int read_ids(const resolving_t *all, tied_t *const *order, size_t count, 
     for (size_t i = 0; rc == 0 && i < count; i++) {
         const cm_block_ref_t *block = block_of(all->ties, order[i]->ordinal);
         if (block != loaded)
-            rc = cm_reader_read(all->reader, block, CM_READ_COLD, &columns, err);
+            rc = cm_reader_read(all->reader, block, CM_READ_HOT | CM_READ_COLD | CM_READ_EXTRA,
+                                &columns, err);
         loaded = block;
-        for (int field = CM_CITY; rc == 0 && field < CM_FIELD_COUNT; field++)
-            all->cold[order[i]->cold - 1].ids[field - CM_CITY] =
-                columns.ids[field][order[i]->ordinal - block->first];
+        if (rc == 0)
+            keep_cold(all, &columns, order[i]);
     }
     cm_columns_free(&columns);
     return rc;
@@ -267,23 +309,16 @@ static int read_cold(resolving_t *all, uint32_t contested, cm_err_t *err)
 static int read_event(const resolving_t *all, size_t at, cm_event_t *event, cm_err_t *err)
 {
     const cold_t *cold = &all->cold[all->tied[at].cold - 1];
-    const struct {
-        cm_field_t field;
-        uint32_t id;
-        cm_str_t *text;
-    } fields[] = {
-        {CM_URL, cm_place_url(place_of(all, at), all->ties->layout), &event->url},
-        {CM_COUNTRY, cm_place_country(place_of(all, at), all->ties->layout), &event->country},
-        {CM_CITY, cold->ids[CM_CITY - CM_CITY], &event->city},
-        {CM_BROWSER, cold->ids[CM_BROWSER - CM_CITY], &event->browser},
-        {CM_OS, cold->ids[CM_OS - CM_CITY], &event->os},
-        {CM_DEVICE, cold->ids[CM_DEVICE - CM_CITY], &event->device},
-    };
+    cm_str_t *const strings[CM_FIELD_COUNT] = {
+        [CM_URL] = &event->url,   [CM_COUNTRY] = &event->country,
+        [CM_CITY] = &event->city, [CM_BROWSER] = &event->browser,
+        [CM_OS] = &event->os,     [CM_DEVICE] = &event->device};
     int rc = 0;
 
-    *event = (cm_event_t){0};
-    for (size_t i = 0; rc == 0 && i < sizeof fields / sizeof fields[0]; i++)
-        rc = cm_reader_string(all->reader, fields[i].field, fields[i].id, fields[i].text, err);
+    *event = (cm_event_t){.extra = cold->extra};
+    for (int field = CM_URL; rc == 0 && field < CM_FIELD_COUNT; field++)
+        rc =
+            cm_reader_string(all->reader, (cm_field_t)field, cold->ids[field], strings[field], err);
     return rc;
 }
 
@@ -291,9 +326,11 @@ static bool is_same(const resolving_t *all, size_t a, size_t b)
 {
     const tied_t *x = &all->tied[a], *y = &all->tied[b];
 
-    return place_of(all, a) == place_of(all, b) &&
-           (x->cold == 0 ||
-            memcmp(&all->cold[x->cold - 1], &all->cold[y->cold - 1], sizeof(cold_t)) == 0);
+    if (x->cold == 0)
+        return place_of(all, a) == place_of(all, b);
+    const cold_t *cold_x = &all->cold[x->cold - 1], *cold_y = &all->cold[y->cold - 1];
+    return memcmp(cold_x->ids, cold_y->ids, sizeof cold_x->ids) == 0 &&
+           cm_event_extra_equal(cold_x->extra, cold_y->extra);
 }
 
 /* Finds, among the copies [from, end) before the ordinal `until`, the one that counts; `end` when
@@ -390,11 +427,11 @@ static int collect(resolving_t *all, cm_err_t *err)
     return 0;
 }
 
-static int resolve(resolving_t *all, cm_ties_t *ties, cm_arena_t *strings, cm_err_t *err)
+static int resolve(resolving_t *all, cm_ties_t *ties, cm_err_t *err)
 {
     uint32_t contested = 0;
 
-    int rc = read_keys(all, strings, err);
+    int rc = read_keys(all, err);
     if (rc == 0) {
         qsort(all->tied, all->count, sizeof *all->tied, by_run);
         rc = derive_mixed(all, err);
@@ -412,14 +449,14 @@ static int resolve(resolving_t *all, cm_ties_t *ties, cm_arena_t *strings, cm_er
 
 int cm_ties_resolve(cm_ties_t *ties, cm_reader_t *reader, cm_err_t *err)
 {
-    resolving_t all = {.ties = ties, .reader = reader};
     cm_arena_t strings = CM_ARENA_INIT;
+    resolving_t all = {.ties = ties, .reader = reader, .strings = &strings};
 
     if (ties->count == 0)
         return 0;
     int rc = collect(&all, err);
     if (rc == 0)
-        rc = resolve(&all, ties, &strings, err);
+        rc = resolve(&all, ties, err);
     free(all.tied);
     free(all.cold);
     cm_arena_free(&strings);

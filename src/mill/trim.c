@@ -32,6 +32,7 @@ struct cm_trim {
     const cm_packed_layout_t *layout;
     unsigned windows;
     uint32_t users;
+    uint32_t urls;        /* the url of events that are no page views */
     uint32_t *updated_of; /* by user: index in updated_users + 1; 0: no new events */
     updated_t *updated_users;
     uint32_t updated_count, updated_cap;
@@ -175,13 +176,15 @@ static bool witness(cm_trimmer_t *trimmer, watch_t *watch, uint32_t user, cm_cel
 
 /* ---- the new events ---- */
 
-cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_packed_layout_t *layout)
+cm_trim_t *cm_trim_new(uint32_t users, uint32_t urls, unsigned windows,
+                       const cm_packed_layout_t *layout)
 {
     cm_trim_t *trim = cm_alloc_zero(1, sizeof *trim);
 
     trim->layout = layout;
     trim->windows = windows;
     trim->users = users;
+    trim->urls = urls;
     trim->updated_of = cm_alloc_zero(users + 1, sizeof *trim->updated_of);
     rebuild(trim, SLOTS_MIN);
     return trim;
@@ -213,6 +216,8 @@ void cm_trim_learn(cm_trim_t *trim, const cm_columns_t *columns, uint32_t from)
         uint32_t country = columns->ids[CM_COUNTRY][i];
         uint32_t hour = (uint32_t)(columns->time[i] / HOUR_MS);
         learn_time(trim, user, columns->time[i]);
+        if (url == trim->urls)
+            continue;
         for (int w = 0; w < CM_WINDOW_COUNT; w++) {
             uint32_t window = cm_cell_window_at((cm_window_t)w, hour);
             if (!cm_window_in(trim->windows, w))
@@ -336,8 +341,12 @@ static bool keeps(cm_trimmer_t *trimmer, watch_t *watch, const cm_columns_t *col
     const cm_packed_layout_t *layout = trimmer->trim->layout;
     int64_t time = columns->time[i];
 
-    if ((time >= watch->from && time <= watch->to) ||
-        (watch->left > 0 && is_witness(trimmer, watch, columns, i)))
+    if (time >= watch->from && time <= watch->to)
+        return true;
+    /* An event that is no page view may be a copy of a new one, and else has no part in answers. */
+    if (columns->ids[CM_URL][i] == trimmer->trim->urls)
+        return false;
+    if (watch->left > 0 && is_witness(trimmer, watch, columns, i))
         return true;
     near_t *nearest = time < watch->from ? &watch->before : &watch->after;
     bool farther =

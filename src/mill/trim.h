@@ -26,8 +26,10 @@
 typedef struct cm_trim cm_trim_t;
 typedef struct cm_trimmer cm_trimmer_t;
 
-/* `users`: ids are below it. Never NULL. `layout` is borrowed. */
-cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_packed_layout_t *layout);
+/* `users`: ids are below it. `urls`: the same; it is the url of events that are no page views,
+ * which are kept only as possible copies. Never NULL. `layout` is borrowed. */
+cm_trim_t *cm_trim_new(uint32_t users, uint32_t urls, unsigned windows,
+                       const cm_packed_layout_t *layout);
 
 /* Adds the new events of a block: its rows from `from` on. */
 void cm_trim_learn(cm_trim_t *trim, const cm_columns_t *columns, uint32_t from);

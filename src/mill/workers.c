@@ -37,14 +37,15 @@ void cm_mill_equip_workers(cm_mill_run_t *run)
 
     for (int i = 0; i < run->worker_count; i++) {
         cm_mill_worker_t *worker = &run->workers[i];
-        worker->timeline =
-            (cm_timeline_t){.layout = &run->layout,
-                            .compact = &run->spread.compact,
-                            .windows = options->windows,
-                            .session_timeout_s = options->session_timeout / 1000,
-                            .lists = cm_alloc_zero(run->region_count, sizeof(cm_chunk_list_t)),
-                            .region_mask = run->region_count - 1,
-                            .slabs = &worker->slabs};
+        worker->timeline = (cm_timeline_t){
+            .layout = &run->layout,
+            .compact = &run->spread.compact,
+            .windows = options->windows,
+            .session_timeout_s = options->session_timeout / 1000,
+            .lists = cm_alloc_zero(run->region_count, sizeof(cm_chunk_list_t)),
+            .region_mask = run->region_count - 1,
+            .slabs = &worker->slabs,
+            .others = run->others ? cm_place(run->urls, 0, &run->layout) : CM_TIMELINE_NO_PLACE};
         worker->ties = (cm_ties_t){.layout = &run->layout,
                                    .blocks = run->blocks,
                                    .block_count = run->block_count,

@@ -237,9 +237,12 @@ int cm_block_decode(cm_str_t blob, unsigned part, uint32_t count,
             rc = read_ids(&reader, columns->ids[field], strings[field]);
         return rc;
     }
-    if (part == CM_READ_EXTRA) {
+    if (part == CM_READ_EXTRA || part == CM_READ_VIEWS) {
         rc = cm_stream_open(&reader.stream, blob, CM_WIDE_STREAMS);
-        return rc < 0 ? rc : cm_wide_decode(&columns->wide, count, &reader.stream);
+        if (rc < 0)
+            return rc;
+        return part == CM_READ_EXTRA ? cm_wide_decode(&columns->wide, count, &reader.stream)
+                                     : cm_wide_decode_views(&columns->wide, count, &reader.stream);
     }
     rc = cm_stream_open(&reader.stream, blob, 4);
     return rc < 0 ? rc : read_keys(&reader);

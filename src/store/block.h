@@ -32,9 +32,9 @@ void cm_columns_reserve(cm_columns_t *columns, uint32_t count);
  * streams are as long as their widths say, for data that is read again at once. */
 void cm_block_encode(const cm_columns_t *columns, unsigned part, bool compress, cm_buf_t *out);
 
-/* Decodes one part of a block of `count` events into the columns, after its checksum. `strings` is
- * how many ids each dictionary has; a higher id is corruption. CM_ECORRUPT says what is wrong, the
- * caller adds where. */
+/* Decodes one part (also CM_READ_VIEWS, of the part `extra`) of a block of `count` events into the
+ * columns, after its checksum. `strings` is how many ids each dictionary has; a higher id is
+ * corruption. CM_ECORRUPT says what is wrong, the caller adds where. */
 int cm_block_decode(cm_str_t blob, unsigned part, uint32_t count,
                     const uint32_t strings[CM_FIELD_COUNT], cm_columns_t *columns, cm_err_t *err);
 

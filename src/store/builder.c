@@ -210,11 +210,13 @@ void cm_builder_encode(cm_builder_t *builder)
     const cm_columns_t *columns = &builder->columns;
 
     builder->all_keys_derived = true;
+    builder->has_others = false;
     builder->time_min = INT64_MAX;
     builder->time_max = INT64_MIN;
     for (uint32_t i = 0; i < columns->count; i++) {
         int64_t time = columns->time[i];
         builder->all_keys_derived &= columns->keys[i].kind == CM_KEY_DERIVED;
+        builder->has_others |= !cm_wide_is_view(&columns->wide, i);
         builder->time_min = time < builder->time_min ? time : builder->time_min;
         builder->time_max = time > builder->time_max ? time : builder->time_max;
     }

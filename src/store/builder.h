@@ -23,8 +23,8 @@ struct cm_builder {
     uint32_t *global[CM_FIELD_COUNT]; /* scratch of resolve(): the store's id of each string */
     uint32_t global_cap[CM_FIELD_COUNT];
     uint8_t *stated; /* with answers_only: how many of city, browser, os, device are stated */
-    cm_buf_t parts[CM_BUILDER_PARTS]; /* encoded: hot, cold, keys, extra */
-    bool all_keys_derived;
+    cm_buf_t parts[CM_BUILDER_PARTS];  /* encoded: hot, cold, keys, extra */
+    bool all_keys_derived, has_others; /* as in cm_block_ref_t */
     int64_t time_min, time_max;
     /* Set by the caller before events are added: */
     bool answers_only; /* leave city, browser, os and device out, and keep row keys as they come */
@@ -51,8 +51,9 @@ size_t cm_builder_fill(cm_builder_t *builder, const cm_batch_t *batch, size_t fr
 /* Replaces the ids by those of the store's dictionaries, to which missing strings are added. */
 void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_COUNT]);
 
-/* Fills `parts`, `all_keys_derived` and the times from the resolved columns; without events there
- * is no block, and the parts are empty. So is `extra` where no event has an optional field. */
+/* Fills `parts`, `all_keys_derived`, `has_others` and the times from the resolved columns; without
+ * events there is no block, and the parts are empty. So is `extra` where no event has an optional
+ * field. */
 void cm_builder_encode(cm_builder_t *builder);
 
 /* Removes the events and keeps the memory. */

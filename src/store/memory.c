@@ -107,6 +107,7 @@ static int memory_append(cm_store_t *store, cm_builder_t *builder, const cm_batc
                                                .count = builder->columns.count,
                                                .all_keys_derived = builder->all_keys_derived,
                                                .has_extra = block.extra.len > 0,
+                                               .has_others = builder->has_others,
                                                .time_min = builder->time_min,
                                                .time_max = builder->time_max};
     self->blocks[self->count++] = block;
@@ -201,9 +202,9 @@ static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigne
     if (rc == 0 && parts & CM_READ_KEYS)
         rc = cm_block_decode(found->keys, CM_READ_KEYS, block->count, self->string_counts, columns,
                              err);
-    if (rc == 0 && parts & CM_READ_EXTRA && block->has_extra)
-        rc = cm_block_decode(found->extra, CM_READ_EXTRA, block->count, self->string_counts,
-                             columns, err);
+    const unsigned extra = parts & (CM_READ_EXTRA | CM_READ_VIEWS);
+    if (rc == 0 && extra != 0 && block->has_extra)
+        rc = cm_block_decode(found->extra, extra, block->count, self->string_counts, columns, err);
     return rc;
 }
 

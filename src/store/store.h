@@ -39,6 +39,7 @@ typedef struct cm_block_ref {
     uint32_t count;        /* events */
     bool all_keys_derived; /* no event has a row key of its own */
     bool has_extra;        /* some event has an optional field */
+    bool has_others;       /* some event is no page view */
     int64_t time_min, time_max;
 } cm_block_ref_t;
 
@@ -91,6 +92,9 @@ enum {
     CM_READ_KEYS = 4,  /* row keys */
     CM_READ_EXTRA = 8, /* the optional fields */
     CM_READ_ALL = 15,
+    /* Of the optional fields only which events are page views (cm_wide_is_view()): that takes one
+     * column, not all of them. Not together with CM_READ_EXTRA. */
+    CM_READ_VIEWS = 16,
 };
 
 /* A block's columns, decoded. The caller owns them, reuses them from block to block, and frees them

@@ -115,6 +115,21 @@ static int decode_field(cm_wide_t *wide, int field, cm_stream_reader_t *reader)
     return cm_stream_next_strings(reader, strings, LENGTH, take_string, &wide->strings[field]);
 }
 
+int cm_wide_decode_views(cm_wide_t *wide, uint32_t count, cm_stream_reader_t *reader)
+{
+    cm_stream_t stream = {0};
+
+    cm_wide_clear(wide);
+    reserve(wide, count);
+    int rc = cm_stream_next_numbers(reader, count, sizeof(uint32_t), &stream);
+    if (rc < 0)
+        return rc;
+    cm_stream_gather(&stream, count, wide->ids[CM_EXTRA_NAME]);
+    wide->count = count;
+    wide->names = true;
+    return 0;
+}
+
 int cm_wide_decode(cm_wide_t *wide, uint32_t count, cm_stream_reader_t *reader)
 {
     cm_stream_t stream = {0};
@@ -142,7 +157,7 @@ void cm_wide_clear(cm_wide_t *wide)
         for (int field = 0; field < CM_EXTRA_TEXTS; field++)
             cm_dict_clear(&wide->strings[field]);
     }
-    wide->any = false;
+    wide->any = wide->names = false;
     wide->count = 0;
 }
 

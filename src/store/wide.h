@@ -19,6 +19,7 @@
 
 typedef struct cm_wide {
     bool any;       /* whether an event has a value; nothing below is set before that */
+    bool names;     /* only ids[CM_EXTRA_NAME] is set (CM_READ_VIEWS) */
     uint32_t count; /* events */
     uint32_t cap;
     uint32_t *ids[CM_EXTRA_TEXTS]; /* by event; 0: absent, else 1 + the string's id */
@@ -36,7 +37,7 @@ bool cm_wide_at(const cm_wide_t *wide, uint32_t row, cm_event_extra_t *extra);
 /* Whether the event is a page view. */
 static inline bool cm_wide_is_view(const cm_wide_t *wide, uint32_t row)
 {
-    return !wide->any || wide->ids[CM_EXTRA_NAME][row] == 0;
+    return !(wide->any || wide->names) || wide->ids[CM_EXTRA_NAME][row] == 0;
 }
 
 /* How many streams the part has. */
@@ -47,6 +48,9 @@ void cm_wide_encode(const cm_wide_t *wide, const cm_stream_writer_t *writer);
 
 /* Reads the streams of the part of a block of `count` events. CM_ECORRUPT. */
 int cm_wide_decode(cm_wide_t *wide, uint32_t count, cm_stream_reader_t *reader);
+
+/* The same for nothing but which events are page views. */
+int cm_wide_decode_views(cm_wide_t *wide, uint32_t count, cm_stream_reader_t *reader);
 
 /* Removes the events and keeps the memory. */
 void cm_wide_clear(cm_wide_t *wide);

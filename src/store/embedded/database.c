@@ -27,7 +27,8 @@ static const char schema[] =
     "    count INTEGER NOT NULL,\n"
     "    time_min INTEGER NOT NULL,\n"
     "    time_max INTEGER NOT NULL,\n"
-    "    keys_derived INTEGER NOT NULL,\n" /* 1: no event has a row key of its own */
+    "    keys_derived INTEGER NOT NULL,\n" /* bit 0: no event has a row key of its own; 1: some
+                                            * event is no page view */
     "    hot BLOB NOT NULL,\n"
     "    cold BLOB NOT NULL,\n"
     "    keys BLOB NOT NULL,\n"

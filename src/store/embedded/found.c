@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "store/block.h"
+#include "store/embedded/merge.h"
 
 #include <stdlib.h>
 
@@ -43,7 +44,7 @@ static void take_block(cm_found_t *found, cm_raw_view_t view, const cm_raw_recor
 
     if (record->rowid < 0 || count < 1 || count > CM_BLOCK_EVENTS || values[2].number < 0 ||
         values[3].number >= CM_TIME_END || values[2].number > values[3].number ||
-        (uint64_t)values[4].number > 1)
+        (uint64_t)values[4].number > (CM_MERGE_KEYS_DERIVED | CM_MERGE_HAS_OTHERS))
         return;
     if (found->count == found->cap) {
         found->cap = found->cap ? found->cap * 2 : 256;
@@ -56,7 +57,7 @@ static void take_block(cm_found_t *found, cm_raw_view_t view, const cm_raw_recor
                            .cold = whole(&values[6]),
                            .keys = whole(&values[7]),
                            .extra = !has_extra(record) || whole(&values[8]),
-                           .keys_derived = values[4].number == 1,
+                           .keys_derived = values[4].number & CM_MERGE_KEYS_DERIVED,
                            .view = view,
                            .page = record->page,
                            .cell = record->cell};

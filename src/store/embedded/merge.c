@@ -160,7 +160,9 @@ int cm_merge_insert(const cm_database_t *database, sqlite3_stmt *insert,
     sqlite3_bind_int64(insert, 2, columns->count);
     sqlite3_bind_int64(insert, 3, builder->time_min);
     sqlite3_bind_int64(insert, 4, builder->time_max);
-    sqlite3_bind_int(insert, 5, builder->all_keys_derived);
+    sqlite3_bind_int(insert, 5,
+                     (builder->all_keys_derived ? CM_MERGE_KEYS_DERIVED : 0) |
+                         (builder->has_others ? CM_MERGE_HAS_OTHERS : 0));
     for (int part = 0; part < CM_BUILDER_PARTS; part++) {
         if (builder->parts[part].len > 0)
             bind_blob(insert, 6 + part, &builder->parts[part]);

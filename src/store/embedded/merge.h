@@ -13,6 +13,9 @@
 #include "store/embedded/database.h"
 #include "store/store.h"
 
+/* Bits of block.keys_derived. */
+enum { CM_MERGE_KEYS_DERIVED = 1, CM_MERGE_HAS_OTHERS = 2 };
+
 #define CM_MERGE_INSERT_BLOCK                                                                      \
     "INSERT INTO block (first, count, time_min, time_max, keys_derived, hot, cold, keys, "         \
     "extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"

@@ -2,6 +2,7 @@
 
 #include "store/block.h"
 #include "store/dict.h"
+#include "store/embedded/merge.h"
 #include "store/embedded/store.h"
 
 #include <stdlib.h>
@@ -43,7 +44,9 @@ static int load_blocks(cm_store_embedded_reader_t *self, cm_err_t *err)
         int64_t count = sqlite3_column_int64(select, 1);
         cm_block_ref_t block = {.first = sqlite3_column_int64(select, 0),
                                 .count = (uint32_t)count,
-                                .all_keys_derived = sqlite3_column_int(select, 2) == 1,
+                                .all_keys_derived =
+                                    sqlite3_column_int(select, 2) & CM_MERGE_KEYS_DERIVED,
+                                .has_others = sqlite3_column_int(select, 2) & CM_MERGE_HAS_OTHERS,
                                 .time_min = sqlite3_column_int64(select, 3),
                                 .time_max = sqlite3_column_int64(select, 4),
                                 .has_extra = sqlite3_column_int(select, 5) == 1};
@@ -102,7 +105,7 @@ static int read_part(cm_store_embedded_reader_t *self, sqlite3_stmt *select, uns
     sqlite3_bind_int64(select, 1, block->first);
     if (sqlite3_step(select) != SQLITE_ROW) {
         rc = cm_database_fail(self->database, "reading events", err);
-    } else if (part == CM_READ_EXTRA && sqlite3_column_type(select, 0) == SQLITE_NULL) {
+    } else if (part >= CM_READ_EXTRA && sqlite3_column_type(select, 0) == SQLITE_NULL) {
         rc = 0;
     } else {
         cm_str_t blob = {sqlite3_column_blob(select, 0), (size_t)sqlite3_column_bytes(select, 0)};
@@ -131,8 +134,9 @@ static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigne
         rc = read_part(self, self->select_cold, CM_READ_COLD, block, columns, err);
     if (rc == 0 && parts & CM_READ_KEYS)
         rc = read_part(self, self->select_keys, CM_READ_KEYS, block, columns, err);
-    if (rc == 0 && parts & CM_READ_EXTRA && block->has_extra)
-        rc = read_part(self, self->select_extra, CM_READ_EXTRA, block, columns, err);
+    const unsigned extra = parts & (CM_READ_EXTRA | CM_READ_VIEWS);
+    if (rc == 0 && extra != 0 && block->has_extra)
+        rc = read_part(self, self->select_extra, extra, block, columns, err);
     return rc;
 }
 

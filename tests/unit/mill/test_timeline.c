@@ -26,6 +26,7 @@ static mill_t *mill_of(unsigned windows)
     mill_t *mill = cm_alloc_zero(1, sizeof *mill);
 
     mill->timeline = (cm_timeline_t){.layout = &layout,
+                                     .others = CM_TIMELINE_NO_PLACE,
                                      .compact = &mill->compact,
                                      .windows = windows,
                                      .session_timeout_s = 1800,
