@@ -3,8 +3,10 @@
  *     enrich_bare AGENTS [GEOIP]    a file with one user agent a line; a .mmdb, default: built in
  *
  * Prints the median time that this thread computes in some rounds, each over all agents: not seen
- * before (every pattern compiled already), and of a few thousand seen before in random order; and
- * of look-ups of random addresses, which are as far from each other as can be. */
+ * before (every pattern compiled already), and of a few thousand seen before in random order;
+ * of look-ups of random addresses, which are as far from each other as can be; and of URLs and
+ * referrers as they are usual. */
+#include "enrich/attribution.h"
 #include "enrich/geo.h"
 #include "enrich/ua.h"
 
@@ -140,6 +142,52 @@ done:
     return rc;
 }
 
+static void measure_campaigns(const char *what, const char *url)
+{
+    cm_arena_t arena = CM_ARENA_INIT;
+    double ns[ROUNDS];
+    int cut = 0;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        int64_t start = cpu_ns();
+        for (int i = 0; i < HIT_LOOKUPS; i++) {
+            cm_campaign_t campaign = {0};
+            cut += cm_campaign_fill(cm_str(url), &arena, &campaign);
+        }
+        ns[round] = (double)(cpu_ns() - start) / HIT_LOOKUPS;
+        cm_arena_reset(&arena);
+    }
+    print(what, ns);
+    cm_arena_free(&arena);
+    if (cut > 0)
+        puts("");
+}
+
+static void measure_referrer(const char *what, const char *referrer)
+{
+    const cm_attribution_input_t input = {.url = CM_STR("https://www.shop.example/shoes"),
+                                          .referrer = cm_str(referrer)};
+    cm_attribution_rules_t *rules;
+    cm_buf_t scratch = CM_BUF_INIT;
+    double ns[ROUNDS];
+    size_t sum = 0;
+    cm_err_t err;
+
+    if (cm_attribution_rules_new("blog.example", "paypal.com,*.paypal.com", &rules, &err) < 0)
+        return;
+    for (int round = 0; round < ROUNDS; round++) {
+        int64_t start = cpu_ns();
+        for (int i = 0; i < HIT_LOOKUPS; i++)
+            sum += cm_attribution_find(rules, &input, &scratch).source.len;
+        ns[round] = (double)(cpu_ns() - start) / HIT_LOOKUPS;
+    }
+    print(what, ns);
+    cm_attribution_rules_free(rules);
+    cm_buf_free(&scratch);
+    if (sum == 1)
+        puts("");
+}
+
 int main(int argc, char **argv)
 {
     agents_t agents;
@@ -150,6 +198,12 @@ int main(int argc, char **argv)
         return 2;
     }
     measure_agents(&agents);
+    measure_campaigns("campaign, no query", "https://www.shop.example/shoes/running/42");
+    measure_campaigns("campaign, other query", "https://www.shop.example/shoes?size=42&page=2");
+    measure_campaigns("campaign", "https://www.shop.example/?utm_source=news&utm_medium=email"
+                                  "&utm_campaign=spring+sale&utm_content=top&gclid=Cj0KCQ");
+    measure_referrer("referrer of the table", "https://www.google.de/");
+    measure_referrer("referrer, another host", "https://news.example/2026/03/post?id=1");
     int rc = measure_addresses(argc > 2 ? argv[2] : NULL, &err);
     if (rc < 0)
         fprintf(stderr, "enrich_bare: %s\n", err.text);

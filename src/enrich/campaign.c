@@ -27,21 +27,33 @@ typedef struct reading {
     bool any_field, click;
 } reading_t;
 
-static const char *const families[] = {"utm_", "mtm_", "pk_", NULL};
+#define NAME(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+
+static const cm_str_t families[] = {NAME("utm_"), NAME("mtm_"), NAME("pk_")};
 
 static const struct {
-    const char *name;
+    cm_str_t name;
     int field;
 } field_names[] = {
-    {"source", CM_CAMPAIGN_SOURCE},   {"medium", CM_CAMPAIGN_MEDIUM},
-    {"campaign", CM_CAMPAIGN_NAME},   {"term", CM_CAMPAIGN_TERM},
-    {"keyword", CM_CAMPAIGN_TERM},    {"kwd", CM_CAMPAIGN_TERM},
-    {"content", CM_CAMPAIGN_CONTENT},
+    {NAME("source"), CM_CAMPAIGN_SOURCE},   {NAME("medium"), CM_CAMPAIGN_MEDIUM},
+    {NAME("campaign"), CM_CAMPAIGN_NAME},   {NAME("term"), CM_CAMPAIGN_TERM},
+    {NAME("keyword"), CM_CAMPAIGN_TERM},    {NAME("kwd"), CM_CAMPAIGN_TERM},
+    {NAME("content"), CM_CAMPAIGN_CONTENT},
 };
 
 /* Click ids of advertisements. Those of ordinary links (fbclid, igsh, srsltid) are none. */
-static const char *const clicks[] = {"gclid",  "gbraid", "wbraid",    "gad_source", "msclkid",
-                                     "ttclid", "twclid", "li_fat_id", "yclid",      NULL};
+static const cm_str_t clicks[] = {NAME("gclid"),      NAME("gbraid"),    NAME("wbraid"),
+                                  NAME("gad_source"), NAME("msclkid"),   NAME("ttclid"),
+                                  NAME("twclid"),     NAME("li_fat_id"), NAME("yclid")};
+
+enum {
+    FAMILIES = sizeof families / sizeof families[0],
+    FIELD_NAMES = sizeof field_names / sizeof field_names[0],
+    CLICKS = sizeof clicks / sizeof clicks[0],
+};
 
 static cm_str_t before(cm_str_t text, char end)
 {
@@ -55,20 +67,28 @@ static cm_str_t from(cm_str_t text, size_t at)
     return (cm_str_t){text.data + at, text.len - at};
 }
 
+/* The length is compared here, because it nearly always differs. */
+static bool is_name(cm_str_t text, cm_str_t name)
+{
+    return text.len == name.len && cm_str_equal_nocase(text, name);
+}
+
+/* So is the first letter; every start begins with one. */
 static bool begins_with(cm_str_t text, cm_str_t start)
 {
-    return text.len > start.len && cm_str_equal_nocase((cm_str_t){text.data, start.len}, start);
+    return text.len > start.len && (text.data[0] | 0x20) == start.data[0] &&
+           cm_str_equal_nocase((cm_str_t){text.data, start.len}, start);
 }
 
 /* Whether the name is one of a family's; sets field and family. */
 static bool find_field(cm_str_t name, parameter_t *parameter)
 {
-    for (int family = 0; families[family] != NULL; family++) {
-        cm_str_t start = cm_str(families[family]);
+    for (int family = 0; family < FAMILIES; family++) {
+        const cm_str_t start = families[family];
         if (!begins_with(name, start))
             continue;
-        for (size_t i = 0; i < sizeof field_names / sizeof field_names[0]; i++) {
-            if (cm_str_equal_nocase(from(name, start.len), cm_str(field_names[i].name))) {
+        for (int i = 0; i < FIELD_NAMES; i++) {
+            if (is_name(from(name, start.len), field_names[i].name)) {
                 parameter->field = field_names[i].field;
                 parameter->family = family;
                 return true;
@@ -84,12 +104,12 @@ static parameter_t read_name(cm_str_t name)
 
     if (find_field(name, &parameter))
         parameter.meaning = FIELD;
-    else if (cm_str_equal_nocase(name, CM_STR("ref")))
+    else if (is_name(name, CM_STR("ref")))
         parameter.meaning = REF;
-    else if (cm_str_equal_nocase(name, CM_STR("source")))
+    else if (is_name(name, CM_STR("source")))
         parameter.meaning = SOURCE;
-    for (int i = 0; parameter.meaning == NOTHING && clicks[i] != NULL; i++) {
-        if (cm_str_equal_nocase(name, cm_str(clicks[i])))
+    for (int i = 0; parameter.meaning == NOTHING && i < CLICKS; i++) {
+        if (is_name(name, clicks[i]))
             parameter.meaning = CLICK;
     }
     return parameter;

@@ -5,12 +5,18 @@ static cm_str_t from(cm_str_t text, size_t at)
     return (cm_str_t){text.data + at, text.len - at};
 }
 
+/* Bytes that end a part of a URL. */
+enum { COLON = 1, SLASH = 2, BACKSLASH = 4, QUERY = 8, FRAGMENT = 16 };
+
 /* The length of the text before the first of the bytes, or all of it. */
-static size_t before_any(cm_str_t text, const char *bytes)
+static size_t before_any(cm_str_t text, unsigned bytes)
 {
+    static const uint8_t ends[256] = {
+        [':'] = COLON, ['/'] = SLASH, ['\\'] = BACKSLASH, ['?'] = QUERY, ['#'] = FRAGMENT,
+    };
     size_t len = 0;
 
-    while (len < text.len && (text.data[len] == '\0' || strchr(bytes, text.data[len]) == NULL))
+    while (len < text.len && (ends[(unsigned char)text.data[len]] & bytes) == 0)
         len++;
     return len;
 }
@@ -30,7 +36,7 @@ static bool is_scheme(cm_str_t text)
 /* Where the authority begins, after "//"; 0: the URL has none. */
 static size_t authority_start(cm_str_t url)
 {
-    const size_t colon = before_any(url, ":/?#");
+    const size_t colon = before_any(url, COLON | SLASH | QUERY | FRAGMENT);
     const size_t slashes = colon < url.len && url.data[colon] == ':' ? colon + 1 : 0;
 
     if (slashes == 1 || url.len < slashes + 2 || memcmp(url.data + slashes, "//", 2) != 0)
@@ -40,7 +46,8 @@ static size_t authority_start(cm_str_t url)
 
 static size_t authority_end(cm_str_t url, size_t start)
 {
-    return start > 0 ? start + before_any(from(url, start), "/\\?#") : 0;
+    return start > 0 ? start + before_any(from(url, start), SLASH | BACKSLASH | QUERY | FRAGMENT)
+                     : 0;
 }
 
 cm_str_t cm_url_host(cm_str_t url)
@@ -58,7 +65,7 @@ cm_str_t cm_url_host(cm_str_t url)
         const char *close = memchr(host.data, ']', host.len);
         return close != NULL ? (cm_str_t){host.data, (size_t)(close - host.data) + 1} : host;
     }
-    host.len = before_any(host, ":");
+    host.len = before_any(host, COLON);
     return host;
 }
 
@@ -66,7 +73,7 @@ cm_str_t cm_url_path(cm_str_t url)
 {
     cm_str_t path = from(url, authority_end(url, authority_start(url)));
 
-    path.len = before_any(path, "?#");
+    path.len = before_any(path, QUERY | FRAGMENT);
     return path.len > 0 ? path : CM_STR("/");
 }
 

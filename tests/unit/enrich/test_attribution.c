@@ -143,6 +143,47 @@ static void test_campaigns(void **state)
     ASSERT_ROWS(NULL, NULL, rows);
 }
 
+/* Public reports about other tools. */
+static void test_reports(void **state)
+{
+    static const row_t rows[] = {
+        /* plausible/analytics#393: letter case makes two sources of one */
+        {PAGE "?utm_source=linkedin", "", "LinkedIn, Organic Social"},
+        {PAGE "?utm_source=Linkedin", "", "LinkedIn, Organic Social"},
+        {PAGE, "https://www.linkedin.com/", "LinkedIn, Organic Social"},
+        /* matomo-org/matomo#13882, ibericode/koko-analytics#24 and #43: scheme, slash and path */
+        {PAGE, "http://news.example", "news.example, Referral"},
+        {PAGE, "https://news.example/", "news.example, Referral"},
+        {PAGE, "https://www.news.example/a?b#c", "news.example, Referral"},
+        {PAGE, "https://www.bing.com/search?q=x", "Bing, Organic Search"},
+        /* arp242/goatcounter#327: the own host without www. */
+        {"https://www.arp242.example/", "https://arp242.example/weblog", "Direct, Direct"},
+        /* matomo-org/matomo#10121: a search engine below the own host is not internal */
+        {"https://example.com/", "https://search.example.com/", "search.example.com, Referral"},
+        /* umami-software/umami#3264: advertisements of Google are Paid Search */
+        {PAGE "?utm_source=google&utm_medium=cpc&utm_campaign=1&gad_source=1&gclid=UTICj0XQLiA",
+         "https://www.google.com/", "Google, Paid Search"},
+        /* umami-software/umami#4297: fbclid stands in every link of Facebook */
+        {PAGE "?fbclid=IwAR0", "https://www.facebook.com/", "Facebook, Organic Social"},
+        /* immutable/ts-immutable-sdk#2920: a network is paid only where the medium says so */
+        {PAGE "?utm_source=facebook&utm_medium=shared", "", "Facebook, Organic Social"},
+        {PAGE "?utm_source=meta&utm_medium=paid", "", "Meta, Paid Social"},
+        /* rybbit-io/rybbit#1102: only a campaign's name */
+        {PAGE "?utm_campaign=custom_campaign", "", "Direct, Campaign"},
+        /* pug-sh/pug#94: mail and documents of Google are no search */
+        {PAGE, "https://mail.google.com/mail/u/0/", "Gmail, Email"},
+        {PAGE, "https://docs.google.com/document/d/1", "docs.google.com, Referral"},
+        /* snowplow-referer-parser/referer-parser#131: apps, in any case */
+        {PAGE, "android-app://com.Slack", "com.slack, Referral"},
+        {PAGE, "android-app://com.linkedin.android/", "LinkedIn, Organic Social"},
+        {PAGE, "android-app://com.google.android.googlequicksearchbox/googlequicksearchbox/suggest",
+         "Google, Organic Search"},
+    };
+
+    (void)state;
+    ASSERT_ROWS(NULL, NULL, rows);
+}
+
 static void test_internal_and_ignored_referrers(void **state)
 {
     static const row_t rows[] = {
@@ -218,11 +259,9 @@ static void test_lists(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_referrers),
-        cmocka_unit_test(test_campaigns),
-        cmocka_unit_test(test_internal_and_ignored_referrers),
-        cmocka_unit_test(test_is_internal),
-        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_referrers),   cmocka_unit_test(test_campaigns),
+        cmocka_unit_test(test_reports),     cmocka_unit_test(test_internal_and_ignored_referrers),
+        cmocka_unit_test(test_is_internal), cmocka_unit_test(test_lists),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

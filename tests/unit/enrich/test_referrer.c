@@ -194,6 +194,8 @@ static void test_names(void **state)
     assert_named("youtube", "YouTube social");
     assert_named("chatgpt.com", "ChatGPT ai");
     assert_named("perplexity", "Perplexity ai");
+    assert_named("meta", "Meta social");
+    assert_named("meta.ua", "Meta.ua search");
     assert_named("news.ycombinator.com", "Hacker News social");
     assert_named("www.Facebook.com", "Facebook social");
     assert_named("mail.yandex.ru", "Yandex email");
