@@ -7,15 +7,20 @@ usage: agents.py OUTPUT REGEXES_YAML CRAWLERS_JSON BOTS_TXT CRAWLERS_TXT
 Bots are recognised by the patterns of crawler-user-agents (CRAWLERS_JSON), some of them narrowed by
 CRAWLERS_TXT, and by our own rules (BOTS_TXT). This program fails when a rule does not match its
 examples: each of our rules has an example, and a narrowed pattern must still match its instances.
+The first rule that matches gives a bot its name and kind, so the rules are sorted: a rule that also
+matches examples of others comes after them.
 
 Trying thousands of regular expressions on each user agent is slow. So for each of them this program
 finds up to three *clauses*: sets of literal strings, of which at least one must occur in every match
 of the expression. One automaton (Aho and Corasick, 1975) finds all literals of all clauses in one
-pass over the user agent and shows which expressions must be tried. Literals are in lower case, like
-the user agent that is searched. The rule of a bot has one clause, and is tried when it is found. The
-same input gives the same bytes.
+pass over the user agent. An expression is tried when all its clauses hold. Literals are in lower
+case, like the user agent that is searched. The rule of a bot has one clause. The same input gives
+the same bytes.
 """
 
+import bisect
+import collections
+import itertools
 import json
 import re
 import sys
@@ -34,13 +39,18 @@ CROSS = 24  # alternatives that a run of characters may have
 UNION = 400  # alternatives that a clause may have
 CLASS = 12  # members of a character class that are distinguished
 BOT_LITERAL = 10  # characters of a bot's literal: enough to be selective, and the automaton stays small
-START = "\2"  # precedes the first character of a user agent
+# Kinds that say how a bot fetches, not who sends it: other kinds are preferred.
+TOOLS = ["http-library", "browser-automation"]
+WORDS = "other"  # the kind of rules that match usual words for programs
 
 KINDS = [
     ("user_agent_parsers", ["family", "v1", "v2", "v3"]),
     ("os_parsers", ["os", "os_v1", "os_v2", "os_v3", "os_v4"]),
     ("device_parsers", ["device", "brand", "model"]),
 ]
+
+# As cm_ua_rule_t of src/enrich/ua_rules.h; `clauses` are sets of literals.
+Rule = collections.namedtuple("Rule", ["pattern", "caseless", "parts", "clauses", "kind"])
 
 
 # ---- literals that must occur in a match
@@ -58,38 +68,57 @@ def cross(first, second):
     return {a + b for a in first for b in second}
 
 
+def shortest(heads):
+    """Drops those that begin with another."""
+    return {a for a in heads if not any(b != a and a.startswith(b) for b in heads)}
+
+
+class Strings:
+    """What is known of the strings that an expression matches: `exact`, all of them, or None when
+    they are too many; `heads`, of which each begins with one; and clauses."""
+
+    def __init__(self, exact, heads=None, clauses=()):
+        self.exact = exact
+        self.heads = exact if heads is None else shortest(heads)
+        self.clauses = list(clauses)
+
+    def all_clauses(self):
+        """The clauses and the exact strings or heads as one more."""
+        return self.clauses + ([self.heads] if "" not in self.heads else [])
+
+
 def of_sequence(sequence):
-    """(texts, clauses): all strings it can match, or None when they are too many, and the clauses."""
-    run, whole, clauses = {""}, True, []
+    run, heads, clauses = {""}, None, []
     for kind, argument in sequence:
-        texts, inner = of_one(kind, argument)
-        clauses += inner
-        longer = cross(run, texts) if texts is not None else None
+        part = of_one(kind, argument)
+        clauses += part.clauses
+        longer = cross(run, part.exact) if part.exact is not None else None
         if longer is not None:
             run = longer
             continue
-        whole = False
-        clauses.append(run)
-        run = texts if texts is not None else {""}
-    if whole:
-        return run, clauses
-    return None, [clause for clause in clauses + [run] if "" not in clause]
+        clauses.append(cross(run, part.heads) or run)
+        if heads is None:
+            heads = clauses[-1]
+        run = part.exact if part.exact is not None else {""}
+    if heads is None:
+        return Strings(run, run, clauses)
+    return Strings(None, heads, [clause for clause in clauses + [run] if "" not in clause])
 
 
 def of_branches(branches):
-    texts, best = set(), set()
-    for branch in branches:
-        exact, clauses = of_sequence(branch)
-        if exact is None or texts is None:
-            texts = None
-        else:
-            texts |= exact
-        if exact is not None and "" not in exact:
-            clauses = clauses + [exact]
-        best = best | max(clauses, key=score) if clauses and best is not None else None
-    if texts is not None and len(texts) <= UNION:
-        return texts, []
-    return None, [best] if best is not None and len(best) <= UNION else []
+    parts = [of_sequence(branch) for branch in branches]
+    heads = set().union(*(part.heads for part in parts))
+    if all(part.exact is not None for part in parts):
+        exact = set().union(*(part.exact for part in parts))
+        if len(exact) <= UNION:
+            return Strings(exact)
+    choices = [sorted(part.all_clauses(), key=score, reverse=True) for part in parts]
+    if not all(choices):
+        return Strings(None, heads)
+    # Any choice of one clause from each branch is a clause.
+    clauses = [set().union(*(choice[min(rank, len(choice) - 1)] for choice in choices))
+               for rank in range(CLAUSES)]
+    return Strings(None, heads, [clause for clause in clauses if len(clause) <= UNION])
 
 
 def of_class(members):
@@ -102,24 +131,32 @@ def of_class(members):
         elif kind is op.CATEGORY and argument is op.CATEGORY_DIGIT:
             texts |= set("0123456789")
         else:
-            return None, []
-    return (texts, []) if len(texts) <= CLASS else (None, [])
+            return Strings(None, {""})
+    return Strings(texts) if len(texts) <= CLASS else Strings(None, {""})
 
 
 def of_repeat(low, high, inner):
-    texts, clauses = of_sequence(inner)
-    if low == high == 1:
-        return texts, clauses
+    part = of_sequence(inner)
     if low == 0:
-        return (texts | {""} if high == 1 and texts is not None else None), []
-    return None, clauses + ([texts] if texts is not None and "" not in texts else [])
+        return Strings(part.exact | {""} if high == 1 and part.exact is not None else None, {""})
+    if part.exact is None:
+        return Strings(None, part.heads, part.clauses)
+    texts = part.exact
+    for _ in range(low - 1):
+        longer = cross(texts, part.exact)
+        if longer is None:
+            return Strings(None, texts, part.clauses + [texts])
+        texts = longer
+    return Strings(texts if low == high else None, texts, part.clauses + [texts])
 
 
 def of_one(kind, argument):
     if kind is op.LITERAL:
-        return {chr(argument).lower()}, []
-    if kind is op.AT or kind is op.ASSERT_NOT or kind is op.ASSERT:
-        return {""}, []
+        return Strings({chr(argument).lower()})
+    if kind is op.AT or kind is op.ASSERT_NOT:
+        return Strings({""})
+    if kind is op.ASSERT:
+        return Strings({""}, {""}, of_sequence(argument[1]).all_clauses())
     if kind is op.SUBPATTERN:
         return of_sequence(argument[3])
     if kind is op.BRANCH:
@@ -128,7 +165,7 @@ def of_one(kind, argument):
         return of_class(argument)
     if kind is op.MAX_REPEAT or kind is op.MIN_REPEAT:
         return of_repeat(*argument)
-    return None, []
+    return Strings(None, {""})
 
 
 def without_longer(texts):
@@ -137,10 +174,7 @@ def without_longer(texts):
 
 
 def clauses_of(pattern):
-    texts, clauses = of_sequence(parser.parse(pattern))
-    if texts is not None:
-        clauses = clauses + [texts]
-    wanted = {without_longer(clause) for clause in clauses if "" not in clause}
+    wanted = {without_longer(clause) for clause in of_sequence(parser.parse(pattern)).all_clauses()}
     wanted = [clause for clause in wanted if min(map(len, clause)) >= 2]
     wanted = [clause for clause in wanted if all(text.isascii() for text in clause)]
     return sorted(wanted, key=lambda clause: (-score(clause), sorted(clause)))[:CLAUSES]
@@ -249,9 +283,10 @@ def template(rule, name, group, brand):
 
 
 def read_rules(path):
+    """The rules of uap-core, and where those of each kind end."""
     with open(path, encoding="utf-8") as file:
         given = yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    rules = []
+    rules, ends = [], []
     for kind, (key, names) in enumerate(KINDS):
         for rule in given[key]:
             parts = []
@@ -259,121 +294,164 @@ def read_rules(path):
                 device = kind == 2
                 group = 1 if device else number + 1
                 parts.append(template(rule, name, group, device and name == "brand"))
-            rules.append((kind, rule["regex"], rule.get("regex_flag") == "i", parts,
-                          clauses_of(rule["regex"])))
-    return rules
+            rules.append(Rule(rule["regex"], rule.get("regex_flag") == "i", parts,
+                              clauses_of(rule["regex"]), "none"))
+        ends.append(len(rules))
+    return rules, ends
 
 
-def rows(path, between):
-    """The lines of one of our lists, cut in two; without empty ones and comments."""
+def lines_of(path):
+    """The lines of one of our lists with their numbers; without empty ones and comments."""
     with open(path, encoding="ascii") as file:
         for number, line in enumerate(file, 1):
             line = line.strip()
             if line and not line.startswith("#"):
-                left, found, right = line.partition(between)
-                if not found:
-                    sys.exit("%s:%d: there is no %s" % (path, number, between.strip()))
-                yield left.rstrip(), right.lstrip()
+                yield number, line
+
+
+def split(path, number, line, between):
+    left, found, right = line.partition(between)
+    if not found:
+        sys.exit("%s:%d: there is no %s" % (path, number, between.strip()))
+    return left.rstrip(), right.lstrip()
 
 
 def as_pattern(rule):
-    """The expression of one of our own rules, and whether it is more than a literal string."""
+    """The expression of one of our own rules."""
     if len(rule) > 2 and rule[0] == rule[-1] == "/":
-        return rule[1:-1], True
-    return ("^" if rule[0] == "^" else "") + re.escape(rule.removeprefix("^")), False
+        return rule[1:-1]
+    return ("^" if rule[0] == "^" else "") + re.escape(rule.removeprefix("^"))
+
+
+def name_in(matched):
+    """The name of a bot: what its expression matches, up to a version or a remark."""
+    start = re.sub(r"^[ (+]*(https?://)?", "", matched)
+    return re.split(r"[/;(]", start.strip(" /"))[0].strip(" ,.@)-")
+
+
+def name_of(entry):
+    """The name of an entry of crawler-user-agents: its usual spelling, of equals the one with more
+    capitals."""
+    found = [name_in(re.search(entry["pattern"], instance)[0]) for instance in entry["instances"]]
+    if not found:
+        return name_in(re.sub(r"[\\^$]", "", entry["pattern"]))
+    return max(sorted(set(found)), key=lambda name: (
+        found.count(name), sum(map(str.isupper, name))))
+
+
+def bot_rule(pattern, caseless, name, kind):
+    clauses = clauses_of(pattern)
+    if not clauses:
+        sys.exit("agents.py: no text must occur in what %s matches" % pattern)
+    clause = without_longer({text[:BOT_LITERAL] for text in clauses[0]})
+    return Rule(pattern, caseless, [name], [clause], kind)
 
 
 def read_bots(path):
-    """Strings and expressions of our own rules, in upper or lower case."""
-    texts, patterns = [], []
-    for rule, example in rows(path, " | "):
-        pattern, is_pattern = as_pattern(rule)
-        if not re.search(pattern, example, re.I):
-            sys.exit("%s: %s does not match its example %s" % (path, rule, example))
-        if is_pattern:
-            patterns.append((pattern, True))
-        else:
-            texts.append(rule.lower().replace("^", START))
-    return texts, patterns
+    """Our own rules, in upper or lower case. The name is group 1 of the expression, if it has one."""
+    rules, kind = [], None
+    for number, line in lines_of(path):
+        if line[0] == "[" and line[-1] == "]":
+            kind = line[1:-1]
+            continue
+        rule, example = split(path, number, line, " | ")
+        pattern = as_pattern(rule)
+        match = re.search(pattern, example, re.I)
+        if not match or not kind:
+            sys.exit("%s:%d: the rule %s" % (path, number, "does not match its example" if kind
+                                             else "is in no section [KIND]"))
+        rules.append(bot_rule(pattern, True, "$1" if match.re.groups else name_in(match[0]), kind))
+    return rules
+
+
+def kind_of(entry):
+    """The kind of an entry of crawler-user-agents; some have several."""
+    return "ai-crawler" if "ai-crawler" in entry["tags"] else entry["tags"][0]
 
 
 def read_crawlers(path, narrower_path):
+    """The rules of crawler-user-agents, and its examples."""
     with open(path, encoding="utf-8") as file:
         entries = json.load(file)
-    narrower = dict(rows(narrower_path, " => "))
-    patterns = {}
+    narrower = dict(split(narrower_path, number, line, " => ")
+                    for number, line in lines_of(narrower_path))
+    rules = []
     for entry in entries:
         pattern = narrower.pop(entry["pattern"], entry["pattern"])
         for instance in entry["instances"]:
             if not re.search(pattern, instance):
                 sys.exit("%s: %s does not match %s" % (narrower_path, pattern, instance))
-        patterns[pattern, False] = True
+        rules.append(bot_rule(pattern, False, name_of(entry), kind_of(entry)))
     if narrower:
         sys.exit("%s: there is no pattern %s" % (narrower_path, ", ".join(sorted(narrower))))
-    return list(patterns)
+    return rules, Examples([entry["instances"] for entry in entries])
 
 
-def bot_clause(pattern):
-    clauses = clauses_of(pattern)
-    if not clauses:
-        sys.exit("agents.py: no text must occur in what %s matches" % pattern)
-    return without_longer({text[:BOT_LITERAL] for text in clauses[0]})
+class Examples:
+    """The examples of all entries of crawler-user-agents."""
+
+    def __init__(self, of_entries):
+        self.texts = [(entry, text) for entry, texts in enumerate(of_entries) for text in texts]
+        lines = [text.lower() + "\n" for _, text in self.texts]
+        self.lower = "".join(lines)
+        self.starts = [0, *itertools.accumulate(map(len, lines))]
+
+    def with_literal(self, literal):
+        at = self.lower.find(literal)
+        while at >= 0:
+            number = bisect.bisect(self.starts, at) - 1
+            yield self.texts[number]
+            at = self.lower.find(literal, self.starts[number + 1])
+
+    def entries_matched(self, rule):
+        """How many entries have an example that the rule matches."""
+        expression = re.compile(rule.pattern, re.I if rule.caseless else 0)
+        return len({entry for literal in rule.clauses[0]
+                    for entry, text in self.with_literal(literal) if expression.search(text)})
 
 
-def group_bots(patterns):
-    """Rules with the same clause are grouped: (clause, [(pattern, caseless)])."""
-    groups = {}
-    for pattern, caseless in patterns:
-        groups.setdefault(bot_clause(pattern), []).append((pattern, caseless))
-    return sorted(groups.items(), key=lambda group: sorted(group[0]))
+def sort_bots(listed, own, examples):
+    """The rules of bots in the order in which they are tried. A rule that matches examples of more
+    entries says less about the bot. Rules of usual words keep their order and come last."""
+    known = [(rule.kind in TOOLS, is_own, examples.entries_matched(rule), number, rule)
+             for is_own, rules in enumerate([listed, own])
+             for number, rule in enumerate(rules) if rule.kind != WORDS]
+    return [entry[-1] for entry in sorted(known)], [rule for rule in own if rule.kind == WORDS]
 
 
-def number_clauses(rules, texts, bots):
-    """Clause 0 holds for every agent, 1 for those with the name of a bot; then come the rules', at
-    last those of the groups of bots' patterns. Returns the rules' clauses as numbers, the clauses of
-    each literal, and the number of the first group."""
-    numbers, literals = {}, {}
-    for text in texts:
-        literals.setdefault(text, set()).add(1)
-    of_rules = []
-    for _, _, _, _, clauses in rules:
+def number_clauses(rules):
+    """Clause 0 holds for every agent; the others are numbered as they come. Returns the rules'
+    clauses as numbers, those of the fewest rules first, and the clauses of each literal."""
+    uses = collections.Counter(clause for rule in rules for clause in rule.clauses)
+    numbers, literals, of_rules = {}, {}, []
+    for rule in rules:
         own = []
-        for clause in clauses:
-            number = numbers.setdefault(clause, len(numbers) + 2)
+        for clause in sorted(rule.clauses, key=uses.get):
+            number = numbers.setdefault(clause, len(numbers) + 1)
             own.append(number)
             for text in clause:
                 literals.setdefault(text, set()).add(number)
         of_rules.append(own + [0] * (CLAUSES - len(own)))
-    first = len(numbers) + 2
-    for number, (clause, _) in enumerate(bots):
-        for text in clause:
-            literals.setdefault(text, set()).add(first + number)
-    return of_rules, literals, first
+    return of_rules, literals
 
 
-def write_bots(out, bots, rules, first_clause):
-    starts, at = [], len(rules)
-    for _, patterns in bots:
-        starts.append(at)
-        at += len(patterns)
-    out.write("const uint16_t cm_ua_bot_clause = %d;\n" % first_clause)
-    write_numbers(out, "uint16_t", "cm_ua_bot_first", starts + [at])
-    out.write("static_assert(%d <= CM_UA_CLAUSES, \"more clauses than ua_rules.h allows\");\n"
-              % (first_clause + len(bots)))
-
-
-def write_rules(out, rules, numbers, bots):
+def write_rules(out, rules, numbers, first):
     out.write("const cm_ua_rule_t cm_ua_rules[] = {\n")
-    for (_, pattern, caseless, parts, _), own in zip(rules, numbers):
-        out.write("    {%s, {%s}, {%s}, %d},\n" % (
-            quoted(pattern), ", ".join(map(quoted, parts)), ", ".join(map(str, own)), caseless))
-    patterns = [pattern for _, group in bots for pattern in group]
-    for pattern, caseless in patterns:
-        out.write("    {%s, {\"\"}, {0}, %d},\n" % (quoted(pattern), caseless))
+    for (pattern, caseless, parts, _, kind), own in zip(rules, numbers):
+        out.write("    {%s, {%s}, {%s}, %d, CM_BOT_%s},\n" % (
+            quoted(pattern), ", ".join(map(quoted, parts)), ", ".join(map(str, own)), caseless,
+            kind.upper().replace("-", "_")))
     out.write("};\n\n")
-    first = [sum(1 for rule in rules if rule[0] < kind) for kind in range(len(KINDS) + 1)]
-    first.append(len(rules) + len(patterns))
     write_numbers(out, "uint16_t", "cm_ua_first", first)
+    of_clause = [[] for _ in range(max(map(max, numbers)) + 1)]
+    for rule, own in enumerate(numbers):
+        of_clause[own[0]].append(rule)
+    write_numbers(out, "uint16_t", "cm_ua_clause_first",
+                  [sum(map(len, of_clause[:clause])) for clause in range(len(of_clause) + 1)])
+    write_numbers(out, "uint16_t", "cm_ua_clause_rules", [rule for own in of_clause for rule in own])
+    out.write("static_assert(%d <= CM_UA_RULES && %d <= CM_UA_CLAUSES,\n"
+              "              \"more rules or clauses than ua_rules.h allows\");\n\n"
+              % (len(rules), len(of_clause)))
 
 
 def write_automaton(out, literals):
@@ -390,30 +468,29 @@ def write_automaton(out, literals):
         sys.exit("agents.py: the rules have outgrown 16 bits")
     classes = [automaton.classes.get(chr(code).lower(), 0) if code < 128 else 0
                for code in range(256)]
-    classes[ord(START)] = 0
-    out.write("const uint8_t cm_ua_start = %d;\n" % automaton.classes[START])
     write_numbers(out, "uint8_t", "cm_ua_classes", classes)
     write_numbers(out, "uint16_t", "cm_ua_base", automaton.base)
     write_numbers(out, "uint16_t", "cm_ua_fail", automaton.fail)
-    write_numbers(out, "uint16_t", "cm_ua_owner", [owner for owner, _ in automaton.slots])
-    write_numbers(out, "uint16_t", "cm_ua_next", [state for _, state in automaton.slots])
-    write_numbers(out, "uint16_t", "cm_ua_found", starts)
+    write_numbers(out, "cm_ua_slot_t", "cm_ua_slots", [
+        "{%d,%d,%d,%d}" % (owner, state, automaton.base[state], starts[state])
+        for owner, state in automaton.slots])
     write_numbers(out, "uint16_t", "cm_ua_found_clauses", clauses)
 
 
 def main():
     if len(sys.argv) != 6:
         sys.exit(__doc__)
-    rules = read_rules(sys.argv[2])
-    texts, patterns = read_bots(sys.argv[4])
-    bots = group_bots(patterns + read_crawlers(sys.argv[3], sys.argv[5]))
-    numbers, literals, first = number_clauses(rules, texts, bots)
+    rules, ends = read_rules(sys.argv[2])
+    listed, examples = read_crawlers(sys.argv[3], sys.argv[5])
+    for bots in sort_bots(listed, read_bots(sys.argv[4]), examples):
+        rules += bots
+        ends.append(len(rules))
+    numbers, literals = number_clauses(rules)
     with open(sys.argv[1], "w", encoding="ascii") as out:
         out.write("/* Made by scripts/agents.py from uap-core and crawler-user-agents. */\n"
                   '#include "enrich/ua_rules.h"\n\n')
-        write_rules(out, rules, numbers, bots)
+        write_rules(out, rules, numbers, [0] + ends)
         write_automaton(out, literals)
-        write_bots(out, bots, rules, first)
 
 
 if __name__ == "__main__":

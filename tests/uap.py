@@ -27,11 +27,24 @@ def load(path):
         return yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def rows(path, between):
-    """The lines of one of our lists, each split in two."""
+def rows(path):
     with open(path, encoding="ascii") as file:
         lines = [line.strip() for line in file]
-    return [line.split(between, 1) for line in lines if line and not line.startswith("#")]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def own_rules():
+    """The kind, expression and example of each of our own rules."""
+    found, kind = [], None
+    for line in rows(BOTS):
+        if line.startswith("["):
+            kind = line.strip("[]")
+            continue
+        rule, example = line.split(" | ", 1)
+        pattern = (rule[1:-1] if rule[0] == rule[-1] == "/" else
+                   ("^" if rule[0] == "^" else "") + re.escape(rule.removeprefix("^")))
+        found.append((kind, re.compile(pattern, re.I | re.A), example))
+    return found
 
 
 def crawlers():
@@ -40,17 +53,43 @@ def crawlers():
         return json.load(file)
 
 
-def bot_patterns():
-    own = []
-    for rule, _ in rows(BOTS, " | "):
-        if rule[0] == rule[-1] == "/":
-            own.append(rule[1:-1])
-        else:
-            own.append(("^" if rule[0] == "^" else "") + re.escape(rule.removeprefix("^")))
-    narrower = dict(rows(NARROWER, " => "))
-    listed = [narrower.get(entry["pattern"], entry["pattern"]) for entry in crawlers()]
-    return ([re.compile(pattern, re.I) for pattern in own]
-            + [re.compile(pattern) for pattern in listed])
+def kind_of(entry):
+    """The kind of an entry of crawler-user-agents: of several the first, or ai-crawler."""
+    return "ai-crawler" if "ai-crawler" in entry["tags"] else entry["tags"][0]
+
+
+class Bots:
+    """The kind of the bot that sends a user agent."""
+
+    def __init__(self):
+        narrower = dict(line.split(" => ", 1) for line in rows(NARROWER))
+        entries = crawlers()
+        self.examples = [entry["instances"] for entry in entries]
+        self.known = [(kind_of(entry), re.compile(narrower.get(entry["pattern"], entry["pattern"])))
+                      for entry in entries]
+        self.listed = len(self.known)
+        own = [(kind, pattern) for kind, pattern, _ in own_rules()]
+        self.known += [rule for rule in own if rule[0] != "other"]
+        self.words = [pattern for kind, pattern in own if kind == "other"]
+        self.ranks = {}
+
+    def rank(self, number):
+        """Tools come last, of the others the list first, and what matches fewer of its entries."""
+        if number not in self.ranks:
+            kind, pattern = self.known[number]
+            self.ranks[number] = (kind in ("http-library", "browser-automation"),
+                                  number >= self.listed,
+                                  sum(any(map(pattern.search, texts)) for texts in self.examples),
+                                  number)
+        return self.ranks[number]
+
+    def kind(self, agent, is_spider):
+        found = [number for number, (_, pattern) in enumerate(self.known) if pattern.search(agent)]
+        if found:
+            return self.known[min(found, key=self.rank) if len(found) > 1 else found[0]][0]
+        if is_spider or any(pattern.search(agent) for pattern in self.words):
+            return "other"
+        return None
 
 
 def group(match, number):
@@ -67,7 +106,7 @@ class Rules:
         self.kinds = [[(re.compile(rule["regex"], re.I if rule.get("regex_flag") == "i" else 0), rule)
                        for rule in given[key]]
                       for key in ("user_agent_parsers", "os_parsers", "device_parsers")]
-        self.bots = bot_patterns()
+        self.bots = Bots()
         self.known = {}
 
     def first(self, kind, agent):
@@ -107,14 +146,12 @@ class Rules:
                 "brand": replace(rule.get("brand_replacement") or "", match),
                 "model": replace(rule.get("model_replacement") or "$1", match)}
 
-    def is_bot(self, agent):
-        return any(pattern.search(agent) for pattern in self.bots)
-
     def parse(self, agent):
-        """The object that `clickmill enrich agent` prints."""
+        """The object that `clickmill enrich agent` prints, without the name of a bot."""
         if agent not in self.known:
             device = self.device(agent)
+            kind = self.bots.kind(agent, device["family"] == "Spider")
             self.known[agent] = {
                 "browser": self.browser(agent), "os": self.os(agent), "device": device,
-                "bot": self.is_bot(agent) or device["family"] == "Spider"}
+                "bot": kind is not None, "bot_kind": kind}
         return self.known[agent]

@@ -65,7 +65,10 @@ static void add_agent(finder_t *finder, cm_str_t agent)
     add_text(buf, "},\"device\":{", "family", ua->device.family);
     add_text(buf, ",", "brand", ua->device.brand);
     add_text(buf, ",", "model", ua->device.model);
-    cm_buf_add_text(buf, ua->bot ? "},\"bot\":true}\n" : "},\"bot\":false}\n");
+    cm_buf_add_text(buf, ua->bot.kind != CM_BOT_NONE ? "},\"bot\":true" : "},\"bot\":false");
+    add_text(buf, ",", "bot_name", ua->bot.name);
+    add_text(buf, ",", "bot_kind", cm_str(cm_bot_kind_name(ua->bot.kind)));
+    cm_buf_add_text(buf, "}\n");
 }
 
 static int add_address(finder_t *finder, cm_str_t address, cm_err_t *err)
@@ -220,9 +223,10 @@ const cm_command_t cm_cmd_enrich = {
         " echo 192.0.2.7 | clickmill enrich address --geoip GeoLite2-City.mmdb\n"
         " clickmill enrich referrer https://www.google.de/\n"
         "User agents are read by the rules of uap-core. \"bot\" is true for what they call a "
-        "spider, and for programs that fetch pages automatically. Source and channel of a referrer "
-        "are those of a visit that it brings without campaign parameters; \"medium\" is what the "
-        "table of referrers says of it (docs/enrichment.md).",
+        "spider, and for programs that fetch pages automatically; \"bot_name\" and \"bot_kind\" "
+        "say which. Source and channel of a referrer are those of a visit that it brings without "
+        "campaign parameters; \"medium\" is what the table of referrers says of it "
+        "(docs/enrichment.md).",
     .options = options,
     .options_size = sizeof(enrich_command_options_t),
     .run = run,

@@ -4,6 +4,7 @@
 #ifndef CM_ENRICH_ENRICH_H
 #define CM_ENRICH_ENRICH_H
 
+#include "event/bot.h"
 #include "event/event.h"
 
 /* The visitor of an event. Slices of the source's memory, valid during the call. They are never
@@ -15,9 +16,9 @@ typedef struct cm_enrich_visit {
 } cm_enrich_visit_t;
 
 /* Fills country, city, browser, os and device where it can, with strings that live as long as
- * `arena`; fields that stay empty become "Unknown". False when the event must be left out, because
- * a bot made it; it counts as skipped. */
-typedef bool (*cm_enrich_fn)(void *context, const cm_enrich_visit_t *visit, cm_arena_t *arena,
-                             cm_event_t *event);
+ * `arena`; fields that stay empty become "Unknown". CM_BOT_NONE, or the kind of the bot that made
+ * the event: it must be left out, see cm_batch_skip_bot(). */
+typedef cm_bot_kind_t (*cm_enrich_fn)(void *context, const cm_enrich_visit_t *visit,
+                                      cm_arena_t *arena, cm_event_t *event);
 
 #endif

@@ -155,22 +155,22 @@ static void fill_agent(const cm_ua_t *ua, cm_arena_t *arena, cm_event_t *event)
     fill(&event->device, ua->device.family, arena);
 }
 
-bool cm_enricher_visit(void *context, const cm_enrich_visit_t *visit, cm_arena_t *arena,
-                       cm_event_t *event)
+cm_bot_kind_t cm_enricher_visit(void *context, const cm_enrich_visit_t *visit, cm_arena_t *arena,
+                                cm_event_t *event)
 {
     cm_enricher_t *enricher = context;
     const cm_enrich_options_t *options = &enricher->enrichment->options;
 
     if (visit->agent.len > 0) {
         const cm_ua_t *ua = find_agent(enricher, visit->agent);
-        if (ua->bot && !options->keep_bots)
-            return false;
+        if (ua->bot.kind != CM_BOT_NONE && !options->keep_bots)
+            return ua->bot.kind;
         fill_agent(ua, arena, event);
     }
     fill_place(enricher, visit->address, arena, event);
     if (!options->keep_urls || options->drop_query)
         event->url = cm_url_clean(event->url, options->drop_query, arena);
-    return true;
+    return CM_BOT_NONE;
 }
 
 void cm_enricher_fill(void *context, cm_str_t address, cm_str_t agent, cm_arena_t *arena,

@@ -33,9 +33,9 @@ cm_enricher_t *cm_enricher_new(cm_enrichment_t *enrichment);
 void cm_enricher_free(cm_enricher_t *enricher);
 
 /* A cm_enrich_fn whose context is a cm_enricher_t of a started enrichment. Fills empty fields,
- * cleans the URL, and returns false for bots unless they are kept. */
-bool cm_enricher_visit(void *enricher, const cm_enrich_visit_t *visit, cm_arena_t *arena,
-                       cm_event_t *event);
+ * cleans the URL, and returns the kind of a bot unless bots are kept. */
+cm_bot_kind_t cm_enricher_visit(void *enricher, const cm_enrich_visit_t *visit, cm_arena_t *arena,
+                                cm_event_t *event);
 
 /* A cm_event_json_fill_fn whose context is a cm_enricher_t. Starts the enrichment if necessary.
  * Fills empty fields and leaves no event out. */

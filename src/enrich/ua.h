@@ -1,5 +1,5 @@
-/* Browser, operating system and device of a user agent, by the rules of uap-core; and whether a
- * program sent it, by the patterns of crawler-user-agents and our own.
+/* Browser, operating system and device of a user agent, by the rules of uap-core; and which bot
+ * sent it, by the patterns of crawler-user-agents and our own.
  *
  * Results are those of the reference implementation. The first rule of each kind that matches
  * counts, and the groups of its pattern fill its parts; when none matches, the family is "Other".
@@ -13,6 +13,7 @@
 #define CM_ENRICH_UA_H
 
 #include "base/str.h"
+#include "event/bot.h"
 
 enum {
     CM_UA_MAX = 2048,
@@ -34,8 +35,13 @@ typedef struct cm_ua {
     struct {
         cm_str_t family, brand, model;
     } device;
-    bool bot; /* the device family is "Spider", or a pattern of crawler-user-agents or a rule of
-               * bots.txt matches */
+    /* Of the first pattern of crawler-user-agents or rule of bots.txt that matches. A device
+     * "Spider" that only usual words for bots match, or nothing, has the browser's family for a
+     * name and the kind CM_BOT_OTHER. */
+    struct {
+        cm_str_t name;
+        cm_bot_kind_t kind; /* CM_BOT_NONE: no bot */
+    } bot;
 } cm_ua_t;
 
 typedef struct cm_ua_rules cm_ua_rules_t;

@@ -9,8 +9,10 @@
 #include <stdlib.h>
 
 enum {
-    GROUPS = 32,             /* groups of a pattern that are stored */
-    PARTS = 12,              /* of all kinds together */
+    GROUPS = 32, /* groups of a pattern that are stored */
+    PARTS = 13,  /* of all kinds together */
+    WORD_BITS = 64,
+    WORDS = CM_UA_RULES / WORD_BITS,
     STEPS = 20000,           /* PCRE2's match limit; uap-core's test vectors need a tenth */
     STACK_START = 32 * 1024, /* of compiled patterns */
     STACK_LIMIT = 256 * 1024,
@@ -33,8 +35,9 @@ struct cm_ua_matcher {
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
     uint8_t holds[CM_UA_CLAUSES];
-    uint16_t bots[CM_UA_CLAUSES]; /* clauses that hold and have rules of bots */
-    int bot_count;
+    uint16_t held[CM_UA_CLAUSES]; /* the clauses that hold */
+    int held_count;
+    uint64_t candidates[WORDS]; /* a bit for each rule that can match */
     char texts[PARTS][CM_FIELD_MAX];
     bool try_all;
     int used;   /* of texts */
@@ -46,7 +49,7 @@ cm_ua_rules_t *cm_ua_rules_new(void)
     cm_ua_rules_t *rules = cm_alloc_zero(1, sizeof *rules);
 
     for (int mode = 0; mode < MODES; mode++)
-        rules->codes[mode] = cm_alloc_zero(cm_ua_first[CM_UA_BOTS + 1], sizeof(code_t));
+        rules->codes[mode] = cm_alloc_zero(cm_ua_first[CM_UA_KINDS], sizeof(code_t));
     return rules;
 }
 
@@ -55,7 +58,7 @@ void cm_ua_rules_free(cm_ua_rules_t *rules)
     if (rules == NULL)
         return;
     for (int mode = 0; mode < MODES; mode++) {
-        for (int i = 0; i < cm_ua_first[CM_UA_BOTS + 1]; i++)
+        for (int i = 0; i < cm_ua_first[CM_UA_KINDS]; i++)
             pcre2_code_free(atomic_load_explicit(&rules->codes[mode][i], memory_order_relaxed));
         free(rules->codes[mode]);
     }
@@ -120,23 +123,24 @@ static const pcre2_code *compiled(cm_ua_rules_t *rules, ua_mode_t mode, int rule
 
 /* ---- which clauses hold ---- */
 
-static void find_clauses(cm_ua_matcher_t *matcher, uint32_t state)
+static void hold(cm_ua_matcher_t *matcher, uint16_t clause)
 {
-    const uint16_t *found = &cm_ua_found_clauses[cm_ua_found[state]];
-
-    for (int i = 1; i <= found[0]; i++) {
-        uint16_t clause = found[i];
-        if (clause >= cm_ua_bot_clause && !matcher->holds[clause])
-            matcher->bots[matcher->bot_count++] = clause - cm_ua_bot_clause;
-        matcher->holds[clause] = 1;
-    }
+    if (!matcher->holds[clause])
+        matcher->held[matcher->held_count++] = clause;
+    matcher->holds[clause] = 1;
 }
 
-static inline uint32_t step(uint32_t state, uint8_t class)
+/* The slot that class `class` leads to after the slot `from`. */
+static inline const cm_ua_slot_t *step(const cm_ua_slot_t *from, uint8_t class)
 {
-    while (state != 0 && cm_ua_owner[cm_ua_base[state] + class] != state)
+    uint32_t state = from->next;
+    const cm_ua_slot_t *slot = &cm_ua_slots[from->base + class];
+
+    while (slot->owner != state && state != 0) {
         state = cm_ua_fail[state];
-    return cm_ua_next[cm_ua_base[state] + class];
+        slot = &cm_ua_slots[cm_ua_base[state] + class];
+    }
+    return slot;
 }
 
 /* Two characters outside ASCII are equal to a letter when case is ignored: U+017F to s, U+212A to
@@ -166,12 +170,13 @@ static bool is_silent(cm_str_t agent, size_t i)
 /* Marks the clauses that hold. Returns the mode for matching the user agent. */
 static ua_mode_t scan(cm_ua_matcher_t *matcher, cm_str_t agent)
 {
-    uint32_t state = step(0, cm_ua_start);
+    const cm_ua_slot_t *slot = &(cm_ua_slot_t){.next = 0}; /* the root */
     ua_mode_t mode = BYTES;
 
-    memset(matcher->holds, 0, sizeof matcher->holds);
-    matcher->holds[CM_UA_CLAUSE_ANY] = 1;
-    matcher->bot_count = 0;
+    for (int i = 0; i < matcher->held_count; i++)
+        matcher->holds[matcher->held[i]] = 0;
+    matcher->held_count = 0;
+    hold(matcher, CM_UA_CLAUSE_ANY);
     for (size_t i = 0; i < agent.len; i++) {
         uint8_t byte = (uint8_t)agent.data[i];
         if (byte >= FIRST_NON_ASCII) {
@@ -179,20 +184,41 @@ static ua_mode_t scan(cm_ua_matcher_t *matcher, cm_str_t agent)
             if (is_silent(agent, i))
                 continue;
         }
-        state = step(state, byte < FIRST_NON_ASCII ? cm_ua_classes[byte] : class_of(agent, i));
-        if (cm_ua_found[state] != cm_ua_found[0])
-            find_clauses(matcher, state);
+        slot = step(slot, byte < FIRST_NON_ASCII ? cm_ua_classes[byte] : class_of(agent, i));
+        const uint16_t *found = &cm_ua_found_clauses[slot->found];
+        for (int clause = 1; slot->found != 0 && clause <= found[0]; clause++)
+            hold(matcher, found[clause]);
     }
     return mode;
 }
 
+/* Marks the rules whose clauses hold. */
+static void find_candidates(cm_ua_matcher_t *matcher)
+{
+    memset(matcher->candidates, matcher->try_all ? 0xFF : 0, sizeof matcher->candidates);
+    for (int i = 0; i < matcher->held_count; i++) {
+        const uint16_t *first = &cm_ua_clause_first[matcher->held[i]];
+        for (int at = first[0]; at < first[1]; at++) {
+            int rule = cm_ua_clause_rules[at];
+            const uint16_t *clauses = cm_ua_rules[rule].clauses;
+            uint64_t can = matcher->holds[clauses[1]] & matcher->holds[clauses[2]];
+            matcher->candidates[rule / WORD_BITS] |= can << rule % WORD_BITS;
+        }
+    }
+}
+
 /* ---- the rules ---- */
 
-static bool worth_trying(const cm_ua_matcher_t *matcher, const cm_ua_rule_t *rule)
+/* The first candidate from `rule` to before `end`; `end` when there is none. */
+static int next_candidate(const cm_ua_matcher_t *matcher, int rule, int end)
 {
-    return (matcher->holds[rule->clauses[0]] && matcher->holds[rule->clauses[1]] &&
-            matcher->holds[rule->clauses[2]]) ||
-           matcher->try_all;
+    while (rule < end) {
+        uint64_t rest = matcher->candidates[rule / WORD_BITS] >> rule % WORD_BITS;
+        if (rest != 0)
+            return rule + __builtin_ctzll(rest) < end ? rule + __builtin_ctzll(rest) : end;
+        rule = (rule / WORD_BITS + 1) * WORD_BITS;
+    }
+    return end;
 }
 
 /* Whether the rule's pattern matches; the match data then has its groups. */
@@ -209,30 +235,16 @@ static bool matches(cm_ua_matcher_t *matcher, int rule, ua_mode_t mode, cm_str_t
 }
 
 /* The first rule of the kind that matches; NULL when none does. */
-static const cm_ua_rule_t *first_match(cm_ua_matcher_t *matcher, int kind, ua_mode_t mode,
+static const cm_ua_rule_t *first_match(cm_ua_matcher_t *matcher, cm_ua_kind_t kind, ua_mode_t mode,
                                        cm_str_t agent)
 {
-    for (int i = cm_ua_first[kind]; i < cm_ua_first[kind + 1]; i++) {
-        if (worth_trying(matcher, &cm_ua_rules[i]) && matches(matcher, i, mode, agent))
+    const int end = cm_ua_first[kind + 1];
+
+    for (int i = cm_ua_first[kind]; (i = next_candidate(matcher, i, end)) < end; i++) {
+        if (matches(matcher, i, mode, agent))
             return &cm_ua_rules[i];
     }
     return NULL;
-}
-
-static bool is_bot(cm_ua_matcher_t *matcher, ua_mode_t mode, cm_str_t agent)
-{
-    if (matcher->holds[CM_UA_CLAUSE_BOT])
-        return true;
-    if (matcher->try_all)
-        return first_match(matcher, CM_UA_BOTS, mode, agent) != NULL;
-    for (int i = 0; i < matcher->bot_count; i++) {
-        const uint16_t *first = &cm_ua_bot_first[matcher->bots[i]];
-        for (int rule = first[0]; rule < first[1]; rule++) {
-            if (matches(matcher, rule, mode, agent))
-                return true;
-        }
-    }
-    return false;
 }
 
 static cm_str_t group(const cm_ua_matcher_t *matcher, cm_str_t agent, int number)
@@ -273,7 +285,7 @@ static cm_str_t fill(cm_ua_matcher_t *matcher, const char *template, cm_str_t ag
 
 /* Parts of a browser stay as they are; those of system and device lose white space at both ends.
  * The reference implementation does the same. */
-static void find_parts(cm_ua_matcher_t *matcher, int kind, ua_mode_t mode, cm_str_t agent,
+static void find_parts(cm_ua_matcher_t *matcher, cm_ua_kind_t kind, ua_mode_t mode, cm_str_t agent,
                        cm_str_t *parts, int count)
 {
     const cm_ua_rule_t *rule = first_match(matcher, kind, mode, agent);
@@ -282,11 +294,31 @@ static void find_parts(cm_ua_matcher_t *matcher, int kind, ua_mode_t mode, cm_st
         const char *template = rule != NULL ? rule->parts[i] : NULL;
         parts[i] = template != NULL && template[0] != '\0' ? fill(matcher, template, agent)
                                                            : (cm_str_t){"", 0};
-        if (kind != 0)
+        if (kind != CM_UA_BROWSER)
             parts[i] = cm_str_trim(parts[i]);
     }
     if (parts[0].len == 0)
         parts[0] = CM_STR("Other");
+}
+
+static void find_bot(cm_ua_matcher_t *matcher, ua_mode_t mode, cm_str_t agent, cm_ua_t *ua)
+{
+    const bool spider = cm_str_equal(ua->device.family, CM_STR("Spider"));
+    const cm_ua_rule_t *rule = first_match(matcher, CM_UA_BOT, mode, agent);
+
+    ua->bot.name = (cm_str_t){"", 0};
+    ua->bot.kind = CM_BOT_NONE;
+    if (rule == NULL && !spider)
+        rule = first_match(matcher, CM_UA_WORDS, mode, agent);
+    if (rule != NULL) {
+        ua->bot.name = cm_str_trim(fill(matcher, rule->parts[0], agent));
+        ua->bot.kind = rule->bot;
+    } else if (spider) {
+        ua->bot.name = ua->browser.family;
+        ua->bot.kind = CM_BOT_OTHER;
+    }
+    if (ua->bot.kind != CM_BOT_NONE && ua->bot.name.len == 0)
+        ua->bot.name = CM_STR("Other");
 }
 
 void cm_ua_match(cm_ua_matcher_t *matcher, cm_str_t agent, cm_ua_t *ua)
@@ -294,14 +326,15 @@ void cm_ua_match(cm_ua_matcher_t *matcher, cm_str_t agent, cm_ua_t *ua)
     cm_str_t browser[4], os[5], device[3];
     ua_mode_t mode = scan(matcher, agent);
 
+    find_candidates(matcher);
     matcher->used = 0;
-    find_parts(matcher, 0, mode, agent, browser, 4);
-    find_parts(matcher, 1, mode, agent, os, 5);
-    find_parts(matcher, 2, mode, agent, device, 3);
+    find_parts(matcher, CM_UA_BROWSER, mode, agent, browser, 4);
+    find_parts(matcher, CM_UA_OS, mode, agent, os, 5);
+    find_parts(matcher, CM_UA_DEVICE, mode, agent, device, 3);
     *ua = (cm_ua_t){
         .browser = {browser[0], browser[1], browser[2], browser[3]},
         .os = {os[0], os[1], os[2], os[3], os[4]},
         .device = {device[0], device[1], device[2]},
-        .bot = cm_str_equal(device[0], CM_STR("Spider")) || is_bot(matcher, mode, agent),
     };
+    find_bot(matcher, mode, agent, ua);
 }

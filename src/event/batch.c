@@ -59,13 +59,20 @@ void cm_batch_skip(cm_batch_t *batch)
     batch->account.skipped++;
 }
 
+void cm_batch_skip_bot(cm_batch_t *batch, cm_bot_kind_t kind)
+{
+    cm_batch_skip(batch);
+    batch->account.bots[kind]++;
+}
+
 void cm_account_add(cm_account_t *sum, const cm_account_t *more)
 {
     sum->read += more->read;
     sum->accepted += more->accepted;
     sum->rejected += more->rejected;
     sum->skipped += more->skipped;
-    sum->bots += more->bots;
+    for (int kind = 0; kind < CM_BOT_KINDS; kind++)
+        sum->bots[kind] += more->bots[kind];
     sum->refused += more->refused;
     sum->told += more->told;
     sum->gone += more->gone;

@@ -5,6 +5,7 @@
 #ifndef CM_EVENT_BATCH_H
 #define CM_EVENT_BATCH_H
 
+#include "event/bot.h"
 #include "event/event.h"
 
 /* A message that breaks a rule: its bytes unchanged, the reason, and where it came from. */
@@ -26,10 +27,10 @@ typedef struct cm_position {
 /* read = accepted + rejected + skipped, at every stage. */
 typedef struct cm_account {
     uint64_t read, accepted, rejected, skipped;
-    uint64_t bots;    /* those skipped because a program made the visit */
-    uint64_t told;    /* those rejected whose sender was told, so that nothing is kept */
-    uint64_t refused; /* requests that were not read at all; not part of the sum */
-    uint64_t gone;    /* messages that Kafka deleted before they were read; not part of the sum */
+    uint64_t bots[CM_BOT_KINDS]; /* those skipped because a bot made the visit, by its kind */
+    uint64_t told;               /* those rejected whose sender was told, so that nothing is kept */
+    uint64_t refused;            /* requests that were not read at all; not part of the sum */
+    uint64_t gone; /* messages that Kafka deleted before they were read; not part of the sum */
     /* Events on a collector's way to Kafka, not part of the sum: collected + resumed = sent + dead
      * + spooled. */
     uint64_t collected;      /* events that came over HTTP and were accepted */
@@ -75,6 +76,9 @@ void cm_batch_mark(cm_batch_t *batch, cm_str_t source, int64_t position);
 
 /* Counts one read, one skipped. */
 void cm_batch_skip(cm_batch_t *batch);
+
+/* The same for a visit of a bot. */
+void cm_batch_skip_bot(cm_batch_t *batch, cm_bot_kind_t kind);
 
 /* Adds `more` to `sum`. */
 void cm_account_add(cm_account_t *sum, const cm_account_t *more);

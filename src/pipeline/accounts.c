@@ -8,6 +8,31 @@ static bool has_spool(const cm_account_t *account)
            account->dead > 0 || account->spooled > 0;
 }
 
+static uint64_t all_bots(const cm_account_t *account)
+{
+    uint64_t sum = 0;
+
+    for (int kind = 0; kind < CM_BOT_KINDS; kind++)
+        sum += account->bots[kind];
+    return sum;
+}
+
+/* "bots":3,"bots_by_kind":{"ai-crawler":2,"seo":1} */
+static void add_bots_json(cm_buf_t *buf, const cm_account_t *account)
+{
+    const char *before = "{";
+
+    cm_buf_printf(buf, ",\"bots\":%llu,\"bots_by_kind\":", (unsigned long long)all_bots(account));
+    for (int kind = 0; kind < CM_BOT_KINDS; kind++) {
+        if (account->bots[kind] == 0)
+            continue;
+        cm_buf_printf(buf, "%s\"%s\":%llu", before, cm_bot_kind_name(kind),
+                      (unsigned long long)account->bots[kind]);
+        before = ",";
+    }
+    cm_buf_add_char(buf, '}');
+}
+
 void cm_accounts_add_json(cm_buf_t *buf, const cm_account_t *account)
 {
     cm_buf_printf(buf,
@@ -16,8 +41,8 @@ void cm_accounts_add_json(cm_buf_t *buf, const cm_account_t *account)
                   (unsigned long long)account->read, (unsigned long long)account->accepted,
                   (unsigned long long)account->rejected, (unsigned long long)account->skipped,
                   (unsigned long long)account->unknown_fields);
-    if (account->bots > 0)
-        cm_buf_printf(buf, ",\"bots\":%llu", (unsigned long long)account->bots);
+    if (all_bots(account) > 0)
+        add_bots_json(buf, account);
     if (account->refused > 0)
         cm_buf_printf(buf, ",\"refused\":%llu", (unsigned long long)account->refused);
     if (account->gone > 0)
@@ -74,6 +99,28 @@ static void add_spool(cm_buf_t *line, const cm_account_t *account)
     cm_buf_add_grouped(line, (int64_t)account->spooled);
 }
 
+/* "bots: search-engine 1,200, seo 4": the most frequent kind first. */
+static void add_bots(cm_buf_t *line, const cm_account_t *account)
+{
+    const char *before = "bots: ";
+    bool added[CM_BOT_KINDS] = {false};
+
+    for (;;) {
+        int most = -1;
+        for (int kind = 0; kind < CM_BOT_KINDS; kind++) {
+            if (!added[kind] && account->bots[kind] > (most < 0 ? 0 : account->bots[most]))
+                most = kind;
+        }
+        if (most < 0)
+            break;
+        cm_buf_printf(line, "%s%s ", before, cm_bot_kind_name(most));
+        cm_buf_add_grouped(line, (int64_t)account->bots[most]);
+        added[most] = true;
+        before = ", ";
+    }
+    cm_buf_add_char(line, '\n');
+}
+
 void cm_accounts_add_lines(cm_buf_t *buf, const cm_account_t *account, const char *dead_list)
 {
     cm_buf_add_text(buf, "read ");
@@ -84,15 +131,18 @@ void cm_accounts_add_lines(cm_buf_t *buf, const cm_account_t *account, const cha
     cm_buf_add_grouped(buf, (int64_t)account->rejected);
     cm_buf_add_text(buf, " + skipped ");
     cm_buf_add_grouped(buf, (int64_t)account->skipped);
-    if (account->bots > 0) {
+    const uint64_t bots = all_bots(account);
+    if (bots > 0) {
         cm_buf_add_text(buf, " (");
-        cm_buf_add_grouped(buf, (int64_t)account->bots);
-        cm_buf_add_text(buf, account->bots == 1 ? " of them by a bot)" : " of them by bots)");
+        cm_buf_add_grouped(buf, (int64_t)bots);
+        cm_buf_add_text(buf, bots == 1 ? " of them by a bot)" : " of them by bots)");
     }
     add_missing(buf, "gone", account->gone);
     if (has_spool(account))
         add_spool(buf, account);
     cm_buf_add_char(buf, '\n');
+    if (bots > 0)
+        add_bots(buf, account);
     if (account->rejected > account->told)
         cm_buf_printf(buf, "rejected messages are kept: `%s` shows them\n", dead_list);
     if (account->dead > 0)

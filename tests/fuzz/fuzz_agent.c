@@ -6,7 +6,7 @@
 #include "event/event.h"
 #include "fuzz.h"
 
-enum { TEXTS = 12 };
+enum { TEXTS = 13 };
 
 static void list_texts(const cm_ua_t *ua, cm_str_t texts[TEXTS])
 {
@@ -14,6 +14,7 @@ static void list_texts(const cm_ua_t *ua, cm_str_t texts[TEXTS])
         ua->browser.family, ua->browser.major, ua->browser.minor, ua->browser.patch,
         ua->os.family,      ua->os.major,      ua->os.minor,      ua->os.patch,
         ua->os.patch_minor, ua->device.family, ua->device.brand,  ua->device.model,
+        ua->bot.name,
     };
     memcpy(texts, all, sizeof all);
 }
@@ -30,7 +31,8 @@ static void check_same(const cm_ua_t *a, const cm_ua_t *b)
         FUZZ_CHECK(cm_utf8_valid(left[i].data, left[i].len));
     }
     FUZZ_CHECK(a->browser.family.len > 0 && a->os.family.len > 0 && a->device.family.len > 0);
-    FUZZ_CHECK(a->bot == b->bot);
+    FUZZ_CHECK(a->bot.kind == b->bot.kind);
+    FUZZ_CHECK((a->bot.kind != CM_BOT_NONE) == (a->bot.name.len > 0));
 }
 
 static void check_url(cm_str_t url)

@@ -62,7 +62,21 @@ PEOPLE = [
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_3 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Mobile/15E148 [Pinterest/iOS]",
     "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 5.1; Trident/4.0; Embedded Web Browser from: "
-    "http://bsalsa.com/)"]
+    "http://bsalsa.com/)",
+    # Reported as false bots of other lists.
+    "Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 6.0; YTB720; GTB7.5; SLCC1; .NET CLR 2.0.50727; "
+    "OfficeLiveConnector.1.3; OfficeLivePatch.0.0; BRI/2)",
+    "Mozilla/5.0 (Linux; Android 11; KFTRWI) AppleWebKit/537.36 (KHTML, like Gecko) Silk/138.4.1 "
+    "like Chrome/138.0.7204.243 Safari/537.36",
+    "Mozilla/5.0 (Linux; Android 5.1; FEVER Build/LMY47D; wv) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Version/4.0 Chrome/49.0.2623.105 Mobile Safari/537.36",
+    "Appcelerator Titanium/7.5.1 (Pixel 2 XL; Android API Level: 28; en-US;), Mozilla/5.0 (Macintosh; "
+    "Intel Mac OS X 10_8_2) AppleWebKit/537.1 (KHTML, like Gecko) Chrome/21.0.1180.89 Safari/537.1",
+    "[FBAN/FB4A;FBAV/567.1.0.52.74;FBBV/1003893689;FBLC/nl_NL;FBMF/samsung;FBBD/samsung;"
+    "FBPN/com.facebook.katana;FBDV/SM-S921B;FBSV/16;FBOP/1;FBCA/arm64-v8a:;]",
+    "Mozilla/5.0 (Linux; Android 9; SM-A730F Build/PPR1.180610.011; wv) AppleWebKit/537.36 (KHTML, "
+    "like Gecko) Version/4.0 Chrome/76.0.3809.89 Mobile Safari/537.36 Instagram 105.0.0.18.119 Android "
+    "(28/9; 420dpi; 1080x2094; samsung; SM-A730F; jackpot2lte; samsungexynos7885; pt_BR; 166149717)"]
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0"
 GERMANY = {"country": {"iso_code": "DE", "names": {"de": "Deutschland", "en": "Germany"}},
            "city": {"names": {"de": "Köln", "en": "Cologne"}}, "location": {"latitude": 50.9}}
@@ -119,19 +133,51 @@ def test_reference(t):
         texts.append(one[:dice.randrange(len(one) + 1)] + other[dice.randrange(len(other) + 1):])
     texts += [text.upper() for text in texts[:40]] + ["", " ", "-", "x"]
     for text, result in zip(texts, agents(t, texts)):
+        name = result.pop("bot_name")
         t.equal(result, rules.parse(text), text)
+        t.equal(name is not None, result["bot"], "whether %s has a name" % text)
+        t.true(name in (None, "Other", result["browser"]["family"]) or name.lower() in text.lower(),
+               "%s is called %s" % (text, name))
 
 
 def test_bots_of_the_list(t):
-    """Every instance of crawler-user-agents, and every example of our own rules."""
+    """Every instance of crawler-user-agents, and every example of our own rules, has its kind."""
     entries = uap.crawlers()
-    listed = [instance for entry in entries for instance in entry["instances"]]
-    t.equal((len(entries), len(listed)), (1500, 2118), "what the list has")
-    own = [example for _, example in uap.rows(uap.BOTS, " | ")]
-    t.true(len(own) > 100, "only %d rules of our own" % len(own))
-    texts = listed + own
-    t.equal([text for text, result in zip(texts, agents(t, texts)) if not result["bot"]], [],
-            "bots that are not known")
+    wanted = [(text, uap.kind_of(entry)) for entry in entries for text in entry["instances"]]
+    t.equal((len(entries), len(wanted)), (1500, 2118), "what the list has")
+    own = [(example, kind) for kind, _, example in uap.own_rules()]
+    t.true(len(own) > 80, "only %d rules of our own" % len(own))
+    wanted += own
+    got = agents(t, [text for text, _ in wanted])
+    t.equal([(text, kind, result["bot_kind"]) for (text, kind), result in zip(wanted, got)
+             if result["bot_kind"] != kind or not result["bot_name"]], [], "bots of another kind")
+
+
+def test_names_of_bots(t):
+    wanted = [
+        ("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; "
+         "+https://openai.com/gptbot)", "GPTBot", "ai-crawler"),
+        ("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; ClaudeBot/1.0; "
+         "+claudebot@anthropic.com)", "ClaudeBot", "ai-crawler"),
+        ("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; ChatGPT-User/1.0; "
+         "+https://openai.com/bot", "ChatGPT-User", "ai-crawler"),
+        ("Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)", "bingbot",
+         "search-engine"),
+        ("Mozilla/5.0 (compatible; AhrefsSiteAudit/6.1; +http://ahrefs.com/robot/site-audit)",
+         "AhrefsBot", "seo"),
+        ("Mozilla/5.0+(compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)", "UptimeRobot",
+         "monitoring"),
+        ("LinkedInBot/1.0 (compatible; Mozilla/5.0; Apache-HttpClient +http://www.linkedin.com)",
+         "LinkedInBot", "social-preview"),
+        ("ChatGPT-User", "ChatGPT-User", "ai-crawler"), ("claude-web", "claude-web", "ai-crawler"),
+        ("meta-externalads/1.1", "meta-externalads", "advertising"),
+        ("Meta-ExternalFetcher", "Meta-ExternalFetcher", "ai-crawler"),
+        ("WGET/1.0", None, None), ("wget/1.0", "Wget", "http-library"),
+        ("8bo Crawler Bot", "8bo Crawler Bot", "other"),
+        ("wsr-agent/1.0", "Other", "other"), (FIREFOX, None, None)]
+    got = agents(t, [text for text, _, _ in wanted])
+    t.equal([(text, result["bot_name"], result["bot_kind"])
+             for (text, _, _), result in zip(wanted, got)], wanted, "names and kinds")
 
 
 def test_people_are_no_bots(t):
@@ -150,7 +196,8 @@ def test_odd_lines(t):
             {"browser": {"family": "Other", "major": None, "minor": None, "patch": None},
              "os": {"family": "Other", "major": None, "minor": None, "patch": None,
                     "patch_minor": None},
-             "device": {"family": "Other", "brand": None, "model": None}, "bot": False}, "nothing")
+             "device": {"family": "Other", "brand": None, "model": None}, "bot": False,
+             "bot_name": None, "bot_kind": None}, "nothing")
     out = t.clickmill("enrich", "agent", stdin=b"\xff\xfe\x00 Firefox/12.0\r\ncurl/8").out
     results = [json.loads(line) for line in out.splitlines()]
     t.equal([result["browser"]["family"] for result in results], ["Firefox", "curl"], "families")
@@ -410,6 +457,7 @@ def test_bots(t):
     account, events = imported(t, content)
     t.equal((account["read"], account["accepted"], account["skipped"], account["bots"]),
             (3, 1, 2, 2), "account")
+    t.equal(account["bots_by_kind"], {"http-library": 1, "search-engine": 1}, "kinds")
     t.equal([event["browser"] for event in events], ["Firefox"], "browsers")
     for number, options in enumerate([["--bots", "keep"], ["--all"]]):
         account, events = imported(t, content, *options, data="kept%d" % number)
@@ -417,8 +465,10 @@ def test_bots(t):
         t.equal([event["browser"] for event in events], ["Firefox", "curl", "Googlebot"], "browsers")
     account, _ = imported(t, content, "--all", "--bots", "drop", data="dropped")
     t.equal((account["accepted"], account["bots"]), (1, 2), "account with --all --bots drop")
-    said = t.clickmill("import", "--data", "said", "--format", "combined", "-", stdin=content).err
-    t.true("skipped 2 (2 of them by bots)" in said, said)
+    said = t.clickmill("import", "--data", "said", "--format", "combined", "-",
+                       stdin=content + line(agent="Googlebot/2.1")).err
+    t.true("read 4 = accepted 1 + rejected 0 + skipped 3 (3 of them by bots)\n"
+           "bots: search-engine 2, http-library 1\n" in said, said)
 
 
 def test_urls(t):

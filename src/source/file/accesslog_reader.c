@@ -1,14 +1,15 @@
 #include "source/file/accesslog.h"
 #include "source/file/internal.h"
 
-/* Calls the enrichment. False: the event is skipped. */
-static bool enrich(const cm_file_t *file, const cm_access_t *access, cm_arena_t *arena,
-                   cm_event_t *event)
+/* Calls the enrichment. The kind of a bot whose visit is left out, or CM_BOT_NONE. */
+static cm_bot_kind_t enrich(const cm_file_t *file, const cm_access_t *access, cm_arena_t *arena,
+                            cm_event_t *event)
 {
     const cm_enrich_visit_t visit = {access->address, access->agent, access->referrer};
 
-    return file->options.enrich == NULL ||
-           file->options.enrich(file->options.enrich_context, &visit, arena, event);
+    if (file->options.enrich == NULL)
+        return CM_BOT_NONE;
+    return file->options.enrich(file->options.enrich_context, &visit, arena, event);
 }
 
 static int parse(const cm_file_t *file, cm_str_t line, cm_access_t *access, cm_err_t *err)
@@ -33,9 +34,9 @@ static void take_event(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch
     }
     cm_event_t *event = cm_batch_slot(batch);
     cm_accesslog_builder_event(&file->builder, &counted, &batch->arena, event);
-    if (!enrich(file, &access, &batch->arena, event)) {
-        cm_batch_skip(batch);
-        batch->account.bots++;
+    const cm_bot_kind_t bot = enrich(file, &access, &batch->arena, event);
+    if (bot != CM_BOT_NONE) {
+        cm_batch_skip_bot(batch, bot);
         return;
     }
     cm_event_complete(event);

@@ -275,7 +275,7 @@ static int place_url(reading_t *reading, cm_event_t *event, cm_err_t *err)
     return 0;
 }
 
-/* Completes the event. 1: it goes into the batch; 0: it is left out. */
+/* Completes the event. 1: it goes into the batch; 0: a bot sent it, which is counted. */
 static int take_event(reading_t *reading, const cm_event_json_visitor_t *said, cm_event_t *event,
                       cm_err_t *err)
 {
@@ -302,7 +302,11 @@ static int take_event(reading_t *reading, const cm_event_json_visitor_t *said, c
     rc = fill_user(reading, &visit, event, err);
     if (rc < 0)
         return rc;
-    if (!cm_enricher_visit(reading->poster->enricher, &visit, &reading->batch->arena, event)) {
+    const cm_bot_kind_t bot =
+        cm_enricher_visit(reading->poster->enricher, &visit, &reading->batch->arena, event);
+    if (bot != CM_BOT_NONE) {
+        cm_batch_skip_bot(reading->batch, bot);
+        reading->result->skipped++;
         return 0;
     }
     cm_event_complete(event);
@@ -335,11 +339,7 @@ static void count(reading_t *reading, int taken, const cm_err_t *err)
 {
     if (taken < 0) {
         reject(reading, err);
-    } else if (taken == 0) {
-        cm_batch_skip(reading->batch);
-        reading->batch->account.bots++;
-        reading->result->skipped++;
-    } else {
+    } else if (taken > 0) {
         cm_batch_accept(reading->batch);
         reading->result->accepted++;
     }

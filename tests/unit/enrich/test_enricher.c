@@ -120,8 +120,8 @@ static void says_what_it_cannot_open(void **state)
 }
 
 /* Enriches an event with these options. */
-static bool visit(cm_enrich_options_t options, const char *address, const char *agent,
-                  cm_event_t *event, cm_arena_t *arena)
+static cm_bot_kind_t visit(cm_enrich_options_t options, const char *address, const char *agent,
+                           cm_event_t *event, cm_arena_t *arena)
 {
     const cm_enrich_visit_t seen = {cm_str(address), cm_str(agent), CM_STR("")};
     cm_err_t err;
@@ -131,11 +131,11 @@ static bool visit(cm_enrich_options_t options, const char *address, const char *
     assert_ok(cm_enrichment_start(enrichment, &err), err);
     assert_ok(cm_enrichment_start(enrichment, &err), err);
     cm_enricher_t *enricher = cm_enricher_new(enrichment);
-    bool taken = cm_enricher_visit(enricher, &seen, arena, event);
+    cm_bot_kind_t bot = cm_enricher_visit(enricher, &seen, arena, event);
     assert_int_equal(0, cm_enrichment_check(enrichment, &err));
     cm_enricher_free(enricher);
     cm_enrichment_free(enrichment);
-    return taken;
+    return bot;
 }
 
 static void fills_what_is_missing(void **state)
@@ -144,7 +144,8 @@ static void fills_what_is_missing(void **state)
     cm_event_t event = {.url = CM_STR("/a?gclid=1&b=2#c")};
 
     (void)state;
-    assert_true(visit((cm_enrich_options_t){.geoip = NULL}, "8.8.8.8", AGENT, &event, &arena));
+    assert_int_equal(CM_BOT_NONE,
+                     visit((cm_enrich_options_t){.geoip = NULL}, "8.8.8.8", AGENT, &event, &arena));
     assert_text("/a?b=2", event.url);
     assert_text("United States", event.country);
     assert_text("", event.city);
@@ -155,15 +156,16 @@ static void fills_what_is_missing(void **state)
                          .country = CM_STR("x"),
                          .city = CM_STR("y"),
                          .browser = CM_STR("z")};
-    assert_true(visit((cm_enrich_options_t){.keep_urls = true}, "8.8.8.8", AGENT, &event, &arena));
+    assert_int_equal(CM_BOT_NONE, visit((cm_enrich_options_t){.keep_urls = true}, "8.8.8.8", AGENT,
+                                        &event, &arena));
     assert_text("/a?gclid=1#c", event.url);
     assert_text("x", event.country);
     assert_text("y", event.city);
     assert_text("z", event.browser);
     assert_text("Ubuntu", event.os);
     event = (cm_event_t){.url = CM_STR("/a?b=1")};
-    assert_true(visit((cm_enrich_options_t){.geoip = "none", .drop_query = true}, "8.8.8.8", "",
-                      &event, &arena));
+    assert_int_equal(CM_BOT_NONE, visit((cm_enrich_options_t){.geoip = "none", .drop_query = true},
+                                        "8.8.8.8", "", &event, &arena));
     assert_text("/a", event.url);
     assert_text("", event.country);
     assert_text("", event.browser);
@@ -176,9 +178,10 @@ static void leaves_bots_out(void **state)
     cm_event_t event = {.url = CM_STR("/")};
 
     (void)state;
-    assert_false(visit((cm_enrich_options_t){.geoip = "none"}, "h", "curl/8", &event, &arena));
-    assert_true(visit((cm_enrich_options_t){.geoip = "none", .keep_bots = true}, "h", "curl/8",
-                      &event, &arena));
+    assert_int_equal(CM_BOT_HTTP_LIBRARY,
+                     visit((cm_enrich_options_t){.geoip = "none"}, "h", "curl/8", &event, &arena));
+    assert_int_equal(CM_BOT_NONE, visit((cm_enrich_options_t){.geoip = "none", .keep_bots = true},
+                                        "h", "curl/8", &event, &arena));
     assert_text("curl", event.browser);
     cm_arena_free(&arena);
 }
@@ -195,13 +198,15 @@ static void reads_what_logs_escape(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof agents / sizeof *agents; i++) {
         cm_event_t event = {.url = CM_STR("/")};
-        assert_true(visit((cm_enrich_options_t){.geoip = "none"}, "h", agents[i], &event, &arena));
+        assert_int_equal(CM_BOT_NONE, visit((cm_enrich_options_t){.geoip = "none"}, "h", agents[i],
+                                            &event, &arena));
         assert_text("Firefox", event.browser);
     }
     memset(longest, '\\', sizeof longest);
     longest[sizeof longest - 1] = '\0';
     cm_event_t event = {.url = CM_STR("/")};
-    assert_true(visit((cm_enrich_options_t){.geoip = "none"}, "h", longest, &event, &arena));
+    assert_int_equal(CM_BOT_NONE,
+                     visit((cm_enrich_options_t){.geoip = "none"}, "h", longest, &event, &arena));
     assert_text("Other", event.browser);
     cm_arena_free(&arena);
 }

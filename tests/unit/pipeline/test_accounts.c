@@ -51,8 +51,41 @@ static void missing_events(void **state)
     cm_buf_free(&text);
 }
 
+/* Skipped bots are a part of the skipped, the most frequent kind first; without bots nothing is
+ * said. */
+static void bots_by_kind(void **state)
+{
+    cm_buf_t text = CM_BUF_INIT;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_account_t sum = {.read = 0};
+
+    (void)state;
+    cm_batch_skip(&batch);
+    cm_batch_skip_bot(&batch, CM_BOT_SEO);
+    cm_account_add(&sum, &batch.account);
+    cm_accounts_add_lines(&text, &sum, "dead list");
+    cm_batch_skip_bot(&batch, CM_BOT_OTHER);
+    for (int i = 0; i < 1200; i++)
+        cm_batch_skip_bot(&batch, CM_BOT_AI_CRAWLER);
+    cm_account_add(&sum, &batch.account);
+    cm_accounts_add_lines(&text, &sum, "dead list");
+    cm_accounts_add_json(&text, &sum);
+    assert_string_equal(text.data,
+                        "read 2 = accepted 0 + rejected 0 + skipped 2 (1 of them by a bot)\n"
+                        "bots: seo 1\n"
+                        "read 1,205 = accepted 0 + rejected 0 + skipped 1,205 (1,203 of them by "
+                        "bots)\n"
+                        "bots: ai-crawler 1,200, seo 2, other 1\n"
+                        "\"read\":1205,\"accepted\":0,\"rejected\":0,\"skipped\":1205,"
+                        "\"unknown_fields\":0,\"bots\":1203,\"bots_by_kind\":{\"ai-crawler\":1200,"
+                        "\"other\":1,\"seo\":2}");
+    cm_batch_free(&batch);
+    cm_buf_free(&text);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(missing_events)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(missing_events),
+                                       cmocka_unit_test(bots_by_kind)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -429,15 +429,15 @@ static void takes_every_line_with_all(void **state)
     free_result(&got);
 }
 
-static bool enrich(void *context, const cm_enrich_visit_t *visit, cm_arena_t *arena,
-                   cm_event_t *event)
+static cm_bot_kind_t enrich(void *context, const cm_enrich_visit_t *visit, cm_arena_t *arena,
+                            cm_event_t *event)
 {
     int *calls = context;
     (void)arena;
     assert_true(cm_str_equal(visit->address, CM_STR("192.0.2.1")));
     assert_true(cm_str_equal(visit->agent, CM_STR("Mozilla/5.0")));
     event->country = CM_STR("France");
-    return ++*calls != 2;
+    return ++*calls == 2 ? CM_BOT_SEO : CM_BOT_NONE;
 }
 
 static void asks_the_enrichment(void **state)
@@ -452,6 +452,7 @@ static void asks_the_enrichment(void **state)
               &got);
     assert_int_equal(3, calls);
     expect_account(&got, 6, 2, 1, 3, 0);
+    assert_int_equal(1, got.account.bots[CM_BOT_SEO]);
     assert_non_null(strstr(got.events.data, "\"country\": \"France\", \"city\": \"Unknown\""));
     free_result(&got);
 }

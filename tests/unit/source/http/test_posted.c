@@ -263,7 +263,7 @@ static void bots_are_left_out(void **context)
 
     state->page.agent = CM_STR("curl/8.0");
     assert_post(state, "[{\"url\":\"/\"},{\"url\":\"/b\"}]", false, &state->page, "0 2 0 ");
-    assert_int_equal(state->batch.account.bots, 2);
+    assert_int_equal(state->batch.account.bots[CM_BOT_HTTP_LIBRARY], 2);
     assert_int_equal(state->batch.account.read, 2);
 }
 
