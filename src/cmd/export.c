@@ -65,7 +65,7 @@ static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *
                         const uint8_t *copies, int64_t end_ordinal, writing_t writing,
                         cm_buf_t *buf)
 {
-    cm_event_room_t room;
+    cm_store_room_t room;
     cm_event_t event;
 
     for (uint32_t row = 0; row < columns->count && columns->first + row < end_ordinal; row++) {

@@ -25,7 +25,7 @@ cm_str_t cm_store_row_key_at(const cm_columns_t *columns, uint32_t row, char key
 }
 
 int cm_store_event_at(cm_reader_t *reader, const cm_columns_t *columns, uint32_t row,
-                      cm_event_t *event, cm_event_room_t *room, cm_err_t *err)
+                      cm_event_t *event, cm_store_room_t *room, cm_err_t *err)
 {
     cm_str_t *strings[CM_FIELD_COUNT];
     int rc = 0;

@@ -12,14 +12,14 @@ void cm_store_event_strings(cm_event_t *event, cm_str_t *strings[CM_FIELD_COUNT]
 cm_str_t cm_store_row_key_at(const cm_columns_t *columns, uint32_t row, char key[CM_UUID_TEXT]);
 
 /* What an event of a row points to. */
-typedef struct cm_event_room {
+typedef struct cm_store_room {
     char key[CM_UUID_TEXT]; /* the text of a row key that is stored as a UUID */
     cm_event_extra_t extra;
-} cm_event_room_t;
+} cm_store_room_t;
 
 /* The event of a row; it is valid as long as the reader, the columns and `room`. It has its
  * optional fields where CM_READ_EXTRA was read. */
 int cm_store_event_at(cm_reader_t *reader, const cm_columns_t *columns, uint32_t row,
-                      cm_event_t *event, cm_event_room_t *room, cm_err_t *err);
+                      cm_event_t *event, cm_store_room_t *room, cm_err_t *err);
 
 #endif

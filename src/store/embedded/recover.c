@@ -158,7 +158,7 @@ static int save_rest(recovering_t *self)
 
 /* The event of a row; false when its user or URL is lost. `*partial`: another field is lost. */
 static bool event_at(const cm_found_t *found, const cm_columns_t *columns, uint32_t row, bool cold,
-                     cm_event_t *event, cm_event_room_t *room, bool *partial)
+                     cm_event_t *event, cm_store_room_t *room, bool *partial)
 {
     cm_str_t *strings[CM_FIELD_COUNT];
 
@@ -187,7 +187,7 @@ static int put_rows(recovering_t *self, const cm_columns_t *columns, bool cold)
     int rc = 0;
 
     for (uint32_t row = 0; rc == 0 && row < columns->count;) {
-        cm_event_room_t rooms[TOGETHER];
+        cm_store_room_t rooms[TOGETHER];
         bool partial;
         cm_batch_clear(&self->batch);
         for (int i = 0; i < TOGETHER && row < columns->count; i++, row++) {

@@ -208,7 +208,7 @@ static int take_rows(const cm_spool_t *spool, cm_reader_t *reader, const cm_colu
 {
     assert(spool->position >= columns->first);
     uint32_t row = (uint32_t)(spool->position - columns->first);
-    cm_event_room_t room;
+    cm_store_room_t room;
     int rc = 0;
 
     for (; rc == 0 && row < columns->count && batch->count < spool->chunk; row++) {

@@ -47,7 +47,7 @@ int test_dump(cm_reader_t *reader, cm_buf_t *out, cm_err_t *err)
     for (size_t b = 0; rc == 0 && b < count; b++) {
         rc = cm_reader_read(reader, &blocks[b], CM_READ_ALL, &columns, err);
         for (uint32_t row = 0; rc == 0 && row < columns.count; row++) {
-            cm_event_room_t room;
+            cm_store_room_t room;
             cm_event_t event;
             rc = cm_store_event_at(reader, &columns, row, &event, &room, err);
             assert_true(columns.keys[row].kind == CM_KEY_DERIVED || !blocks[b].all_keys_derived);

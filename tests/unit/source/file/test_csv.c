@@ -101,7 +101,7 @@ static void reads_headers(void **state)
 
     (void)state;
     assert_int_equal(0, header("row_key,user_id,timestamp,url,country,city,browser,os,device\n",
-                                &columns, &err));
+                               &columns, &err));
     assert_int_equal(9, columns.count);
     assert_int_equal(0, columns.unknown);
     assert_int_equal(0, header("x, url ,timestamp,y,\"user_id\"", &columns, &err));

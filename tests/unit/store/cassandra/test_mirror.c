@@ -94,7 +94,7 @@ static void check(cm_mirror_t *mirror, const model_t *model)
         assert_int_equal(blocks[b].count, columns.count);
         assert_int_equal(events, columns.first);
         for (uint32_t i = 0; i < columns.count; i++) {
-            cm_event_room_t room;
+            cm_store_room_t room;
             char derived[CM_UUID_TEXT];
             cm_event_t event;
             int at = 0;
