@@ -87,6 +87,7 @@ static void add_line(cm_buf_t *text, const cm_event_t *event)
         cm_buf_add_text(text, ",\"row_key\":");
         cm_buf_add_json(text, event->row_key);
     }
+    cm_event_extra_add_json(text, event->extra);
     cm_buf_add_text(text, "}\n");
 }
 

@@ -10,14 +10,22 @@ static const char *const countries[REF_COUNTRIES] = {"Chile", "Norway", "Unknown
 
 void ref_derive(ref_event_t *event)
 {
-    char name[60], uuid[CM_UUID_TEXT];
-    int len = snprintf(name, sizeof name, "user%d_%lld", event->user, (long long)event->time);
-    int content = (int)((event->time * 31 + event->user) % (REF_URLS * REF_COUNTRIES));
+    char name[100], uuid[CM_UUID_TEXT];
+    const bool view = event->kind == REF_VIEW;
+    int content = (int)((event->time * 31 + event->user + !view) % (REF_URLS * REF_COUNTRIES));
 
-    cm_uuid5((cm_str_t){name, (size_t)len}, uuid);
-    snprintf(event->key, sizeof event->key, "%.36s", uuid);
     event->url = content % REF_URLS;
     event->country = content / REF_URLS;
+    event->referrer = content % 2;
+    event->kind = view ? REF_VIEW : content % 3 == 0 ? REF_ENGAGEMENT : REF_BUY;
+    int len = snprintf(name, sizeof name, "user%d_%lld", event->user, (long long)event->time);
+    if (!view)
+        len +=
+            snprintf(name + len, sizeof name - (size_t)len, "_%s%zu:%s%s",
+                     event->kind == REF_BUY ? "3:buy" : "10:engagement", strlen(urls[event->url]),
+                     urls[event->url], event->kind == REF_BUY ? "10:{\"sum\": 5}" : "0:");
+    cm_uuid5((cm_str_t){name, (size_t)len}, uuid);
+    snprintf(event->key, sizeof event->key, "%.36s", uuid);
 }
 
 void ref_own_key(ref_event_t *event, uint64_t serial, uint64_t kind)
@@ -60,6 +68,8 @@ ref_event_t ref_make(int users, uint64_t serial, uint64_t *random)
 
     event.url = (int)(test_random(random) % REF_URLS);
     event.country = (int)(test_random(random) % REF_COUNTRIES);
+    event.referrer = test_random(random) % 4 == 0;
+    event.kind = test_random(random) % 3 ? REF_VIEW : 1 + (int)(test_random(random) % 2);
     event.derived = kind >= 8;
     if (event.derived)
         ref_derive(&event);
@@ -80,10 +90,32 @@ void ref_shuffle(ref_event_t *events, size_t count, uint64_t *random)
 
 void ref_vary(ref_event_t *event, uint64_t *random)
 {
-    event->url = (int)(test_random(random) % REF_URLS);
+    if (event->kind == REF_VIEW)
+        event->url = (int)(test_random(random) % REF_URLS);
+    event->referrer = (int)(test_random(random) % 2);
     event->country = (int)(test_random(random) % REF_COUNTRIES);
     event->cold = (int)(test_random(random) % 5);
     event->city = (int)(test_random(random) % REF_CITIES);
+}
+
+/* The optional fields by kind and referrer; NULL for a page view without a referrer. */
+static const cm_event_extra_t *extra_of(const ref_event_t *from)
+{
+    static cm_event_extra_t extras[REF_KINDS][2];
+    cm_event_extra_t *extra = &extras[from->kind][from->referrer];
+
+    *extra = CM_EVENT_EXTRA_NONE;
+    if (from->kind == REF_BUY)
+        extra->text[CM_EXTRA_NAME] = CM_STR("buy");
+    if (from->kind == REF_BUY)
+        extra->text[CM_EXTRA_PROPS] = CM_STR("{\"sum\": 5}");
+    if (from->kind == REF_ENGAGEMENT)
+        extra->text[CM_EXTRA_NAME] = CM_STR("engagement");
+    if (from->kind == REF_ENGAGEMENT)
+        extra->engaged_ms = 5000;
+    if (from->referrer)
+        extra->text[CM_EXTRA_REFERRER] = CM_STR("https://r.example/");
+    return from->kind == REF_VIEW && !from->referrer ? NULL : extra;
 }
 
 /* The event without user and row key. */
@@ -95,6 +127,7 @@ static cm_event_t event_of(const ref_event_t *from)
 
     for (int i = 0; i < 4; i++)
         *cold[i] = cm_str(i >= from->cold ? "Unknown" : i > 0 ? "x" : cities[from->city]);
+    event.extra = extra_of(from);
     return event;
 }
 
@@ -113,7 +146,8 @@ void ref_add(cm_batch_t *batch, const ref_event_t *from)
 
 static int stated(const ref_event_t *event)
 {
-    return event->cold + (strcmp(countries[event->country], "Unknown") != 0);
+    return event->cold + (strcmp(countries[event->country], "Unknown") != 0) + event->referrer +
+           2 * (event->kind != REF_VIEW);
 }
 
 bool ref_better(const ref_event_t *a, const ref_event_t *b)
@@ -171,6 +205,18 @@ static void count_event(ref_cells_t *cells, const ref_event_t *event, int64_t ga
     }
 }
 
+/* Only page views have answers. */
+static size_t keep_views(ref_event_t *events, size_t count)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].kind == REF_VIEW)
+            events[kept++] = events[i];
+    }
+    return kept;
+}
+
 ref_answers_t ref_compute(const ref_event_t *events, size_t count, int64_t timeout_ms)
 {
     ref_answers_t answers = {calloc(1, sizeof(ref_cells_t)), 0};
@@ -186,13 +232,14 @@ ref_answers_t ref_compute(const ref_event_t *events, size_t count, int64_t timeo
         else if (ref_better(&sorted[i], &sorted[kept - 1]))
             sorted[kept - 1] = sorted[i];
     }
+    answers.events = (int64_t)kept;
+    kept = keep_views(sorted, kept);
     for (size_t i = 0; i < kept; i++) {
         int64_t before = i > 0 ? gap_between(&sorted[i - 1], &sorted[i], true) : -1;
         int64_t after = gap_between(&sorted[i], &sorted[i + 1], i + 1 < kept);
         count_event(answers.cells, &sorted[i], after, before < 0 || before * 1000 > timeout_ms,
                     after < 0 || after * 1000 > timeout_ms);
     }
-    answers.events = (int64_t)kept;
     free(sorted);
     return answers;
 }

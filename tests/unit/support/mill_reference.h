@@ -16,10 +16,14 @@ enum { REF_USERS = 60, REF_URLS = 5, REF_COUNTRIES = 3, REF_CITIES = 4, REF_DAYS
 
 static const int64_t ref_day = 19676; /* the first day, 2023-11-15, in days since the epoch */
 
+enum { REF_VIEW, REF_BUY, REF_ENGAGEMENT, REF_KINDS };
+
 typedef struct ref_event {
     int user, url, country;
-    int cold; /* how many of city, browser, os and device are stated, in this order */
-    int city; /* which city, if it is stated */
+    int cold;     /* how many of city, browser, os and device are stated, in this order */
+    int city;     /* which city, if it is stated */
+    int kind;     /* what its name says: REF_VIEW and so on */
+    int referrer; /* 1: it has one */
     int64_t time;
     char key[CM_ROW_KEY_MAX + 1];
     bool derived; /* it goes to the store without its row key */
@@ -28,14 +32,15 @@ typedef struct ref_event {
 /* An event of one of `users` users, with a row key of any kind. */
 ref_event_t ref_make(int users, uint64_t serial, uint64_t *random);
 
-/* Gives the event the derived row key. Events with this key must be equal, so url and country
- * follow from it. */
+/* Gives the event the derived row key. Events with this key must be equal, so all other fields
+ * follow from user, time and whether it is a page view. */
 void ref_derive(ref_event_t *event);
 
 /* Gives the event a row key of its own. The kinds 0 to 7 sort before, among and after UUIDs. */
 void ref_own_key(ref_event_t *event, uint64_t serial, uint64_t kind);
 
-/* Changes the event; row key, user and time stay. */
+/* Changes the event; row key, user and time stay, and its kind, and what a derived row key follows
+ * from. */
 void ref_vary(ref_event_t *event, uint64_t *random);
 
 void ref_shuffle(ref_event_t *events, size_t count, uint64_t *random);

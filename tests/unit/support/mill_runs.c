@@ -87,6 +87,7 @@ void run_assert_copies(cm_store_t *store, const ref_event_t *events, size_t coun
         bool copy = false;
         for (size_t k = 0; k < count && !copy; k++)
             copy = k != i && strcmp(events[k].key, events[i].key) == 0 &&
+                   events[k].user == events[i].user && events[k].time == events[i].time &&
                    (ref_better(&events[k], &events[i]) ||
                     (k < i && !ref_better(&events[i], &events[k])));
         if (cm_bitmap_get(copies, (size_t)i) != copy)
