@@ -10,9 +10,9 @@ A file contains events and the exact CSV that `clickmill query --sort url` print
     /a,France,1,1,30.0,30,1,30.0,1,0
     /b,France,1,1,,0,0,,0,1
 
-An event is user | time | url | country | row key; the time is RFC 3339 or an integer of
-milliseconds; country and row key may be missing; "-" is a missing country, "" an empty one. The header of the
-CSV is omitted, because it is always the same. The numbers are computed by hand. Each file runs in
+An event is user | time | url | country | row key | optional fields; the time is RFC 3339 or an integer of
+milliseconds; country, row key and optional fields may be missing; "-" is a missing country or row key, "" an
+empty country; the optional fields are a JSON object. The header of the CSV is omitted, because it is always the same. The numbers are computed by hand. Each file runs in
 three ways: in its order, reversed, and one event per import with a process after each.
 """
 
@@ -23,7 +23,7 @@ import oracle
 from harness import CSV_HEADER, ROOT
 
 DIRECTORY = os.path.join(ROOT, "tests", "golden")
-FIELDS = ("user_id", "timestamp", "url", "country", "row_key")
+FIELDS = ("user_id", "timestamp", "url", "country", "row_key", "more")
 
 
 def parse(path):
@@ -49,9 +49,11 @@ def event(line):
     fields = dict(zip(FIELDS, (text.strip() for text in line.split(" | "))))
     if fields["timestamp"].isdigit():
         fields["timestamp"] = int(fields["timestamp"])
-    if fields.get("country") == "-":
-        del fields["country"]
-    elif fields.get("country") == '""':
+    fields.update(json.loads(fields.pop("more", "{}")))
+    for name in ("country", "row_key"):
+        if fields.get(name) == "-":
+            del fields[name]
+    if fields.get("country") == '""':
         fields["country"] = ""
     return fields
 
@@ -63,8 +65,7 @@ def check(test, path):
     plain = [dict(entry, timestamp=entry["timestamp"] if isinstance(entry["timestamp"], int)
                   else oracle.milliseconds(entry["timestamp"])) for entry in events]
     oracle.compare(test, plain, wanted)
-    distinct = len({entry.get("row_key") or oracle.row_key(entry["user_id"], entry["timestamp"])
-                    for entry in plain})
+    distinct = len({oracle.whole(entry)["row_key"] for entry in plain})
 
     test.ingest(events, data="forward")
     test.ingest(reversed(events), data="backward")

@@ -21,6 +21,7 @@ SELECT url, country, user_id, timestamp,
        LEAD(timestamp) OVER user / 1000 - timestamp / 1000 AS after,
        timestamp / 1000 - LAG(timestamp) OVER user / 1000 AS before
 FROM event
+WHERE name = 'pageview'
 WINDOW user AS (PARTITION BY user_id ORDER BY timestamp, row_key)
 """
 
@@ -48,28 +49,69 @@ def uuid_of(name):
 
 
 OPTIONAL = ("country", "city", "browser", "os", "device")
+EXTRA = ("name", "referrer", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
+         "browser_version", "os_version", "region", "language", "props", "engaged_ms")
 ESCAPES = {code: "\\u%04x" % code for code in range(32)}
 ESCAPES.update({ord('"'): '\\"', ord("\\"): "\\\\", 10: "\\n", 13: "\\r", 9: "\\t"})
 
 
+def extras(event):
+    """The optional fields that have a value, in the contract's order; props in their canonical form."""
+    found = {name: event[name] for name in EXTRA if event.get(name) not in (None, "", {})}
+    if found.get("name") == "pageview":
+        del found["name"]
+    if "props" in found:
+        found["props"] = json_object(sorted(
+            ((key, value) for key, value in found["props"].items() if value not in (None, "")),
+            key=lambda prop: prop[0].encode()))
+    if "engaged_ms" in found:
+        found["engaged_ms"] = int(found["engaged_ms"])
+    return found
+
+
+def json_text(value):
+    """A value as it stands in canonical JSON."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return '"%s"' % value.translate(ESCAPES) if isinstance(value, str) else str(value)
+
+
+def json_object(items):
+    return "{%s}" % ", ".join("%s: %s" % (json_text(key), json_text(value)) for key, value in items)
+
+
+def derived_key(event):
+    """The row key of an event that states none, which may be no page view."""
+    more = extras(event)
+    if "name" not in more:
+        return row_key(event["user_id"], event["timestamp"])
+    parts = (more["name"], event["url"], more.get("props", ""))
+    return uuid_of("%s_%d_" % (event["user_id"], event["timestamp"]) +
+                   "".join("%d:%s" % (len(part.encode()), part) for part in parts))
+
+
 def whole(event):
-    """The event with all nine fields, in the contract's order."""
-    key = event.get("row_key") or row_key(event["user_id"], event["timestamp"])
-    return {"row_key": key, "user_id": event["user_id"], "timestamp": event["timestamp"],
-            "url": event["url"], **{name: event.get(name) or "Unknown" for name in OPTIONAL}}
+    """The event with all nine fields and its optional ones, in the contract's order."""
+    return {"row_key": event.get("row_key") or derived_key(event), "user_id": event["user_id"],
+            "timestamp": event["timestamp"], "url": event["url"],
+            **{name: event.get(name) or "Unknown" for name in OPTIONAL}, **extras(event)}
+
+
+def canonical_of(whole_event):
+    return "{%s}" % ", ".join("%s: %s" % (json_text(name), value if name == "props" else json_text(value))
+                              for name, value in whole_event.items())
 
 
 def canonical(event):
     """The line of `export`, without its end."""
-    return "{%s}" % ", ".join(
-        '"%s": %s' % (name, value if name == "timestamp" else '"%s"' % value.translate(ESCAPES))
-        for name, value in whole(event).items())
+    return canonical_of(whole(event))
 
 
 def rank(event):
-    """Of copies the one with the greatest counts: more stated fields, then greater JSON."""
-    stated = sum(whole(event)[name] != "Unknown" for name in OPTIONAL)
-    return stated, canonical(event).encode()
+    """Of copies the one with the greatest counts: more stated fields, then greater JSON. The event is
+    a whole one."""
+    stated = sum(event[name] != "Unknown" for name in OPTIONAL) + sum(name in event for name in EXTRA)
+    return stated, canonical_of(event).encode()
 
 
 def counted(events):
@@ -86,11 +128,11 @@ def load(events):
     """A database of the events that count."""
     database = sqlite3.connect(":memory:")
     database.execute("CREATE TABLE event (row_key TEXT, user_id TEXT, timestamp INTEGER, url TEXT,"
-                     " country TEXT, PRIMARY KEY (row_key, user_id, timestamp)) WITHOUT ROWID")
+                     " country TEXT, name TEXT, PRIMARY KEY (row_key, user_id, timestamp)) WITHOUT ROWID")
     database.executemany(
-        "INSERT INTO event VALUES (?, ?, ?, ?, ?)",
-        ((event["row_key"], event["user_id"], event["timestamp"], event["url"], event["country"])
-         for event in counted(events).values()))
+        "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)",
+        ((event["row_key"], event["user_id"], event["timestamp"], event["url"], event["country"],
+          event.get("name", "pageview")) for event in counted(events).values()))
     database.execute(TIMELINE)
     return database
 
