@@ -293,7 +293,7 @@ int cm_segment_decode(cm_str_t blob, uint32_t count, void (*take)(void *context,
 
     int rc = cm_stream_open(&reader, blob, 2);
     if (rc == 0)
-        rc = cm_stream_next_strings(&reader, count, SEGMENT_LENGTH, take, context);
+        rc = cm_stream_next_strings(&reader, count, SEGMENT_LENGTH, UINT16_MAX, take, context);
     free(scratch.bytes);
     return rc;
 }

@@ -24,6 +24,18 @@
  * block costs one SQLite row, small enough that its columns stay in a core's L2 cache by parts. */
 enum { CM_BLOCK_EVENTS = 256 * 1024 };
 
+/* A block is also full when its optional fields have this many bytes of strings for each of
+ * CM_BLOCK_EVENTS (64 MiB): they are held in memory several times while a block is written, and a
+ * blob of SQLite has at most a billion bytes. */
+enum { CM_BLOCK_STRINGS = 256 };
+
+/* How full a block is, in events: CM_BLOCK_EVENTS or more is full. */
+static inline uint32_t cm_block_size(uint32_t count, uint64_t string_bytes)
+{
+    const uint64_t size = string_bytes / CM_BLOCK_STRINGS;
+    return size > count ? (uint32_t)size : count;
+}
+
 /* Makes room for `count` events and keeps the contents of the first columns->count. */
 void cm_columns_reserve(cm_columns_t *columns, uint32_t count);
 

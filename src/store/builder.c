@@ -114,6 +114,15 @@ static void add_group(cm_builder_t *builder, const cm_event_t *events, uint32_t 
     columns->count += count;
 }
 
+uint32_t cm_builder_room(const cm_builder_t *builder)
+{
+    const uint32_t count = builder->columns.count;
+
+    return cm_block_size(count, builder->columns.wide.bytes) < CM_BLOCK_EVENTS
+               ? CM_BLOCK_EVENTS - count
+               : 0;
+}
+
 void cm_builder_add(cm_builder_t *builder, const cm_event_t *events, uint32_t count)
 {
     assert(count <= CM_BLOCK_EVENTS - builder->columns.count);
@@ -175,7 +184,7 @@ void cm_builder_add_columns(cm_builder_t *builder, const cm_columns_t *from)
 
 size_t cm_builder_fill(cm_builder_t *builder, const cm_batch_t *batch, size_t from)
 {
-    const size_t room = CM_BLOCK_EVENTS - builder->columns.count, left = batch->count - from;
+    const size_t room = cm_builder_room(builder), left = batch->count - from;
     const size_t count = left < room ? left : room;
 
     cm_builder_add(builder, batch->events + from, (uint32_t)count);

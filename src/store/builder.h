@@ -37,6 +37,9 @@ struct cm_builder {
 /* Events that are added together, for speed. */
 enum { CM_BUILDER_GROUP = 32 };
 
+/* How many events may still be added; 0: the block is full. */
+uint32_t cm_builder_room(const cm_builder_t *builder);
+
 /* Adds `count` events, copying their strings. At most CM_BLOCK_EVENTS in all. */
 void cm_builder_add(cm_builder_t *builder, const cm_event_t *events, uint32_t count);
 
@@ -45,7 +48,7 @@ void cm_builder_add(cm_builder_t *builder, const cm_event_t *events, uint32_t co
 void cm_builder_add_columns(cm_builder_t *builder, const cm_columns_t *from);
 
 /* Adds as many events of the batch, from position `from` on, as the block still has room for.
- * Returns how many. The caller empties the builder when it is full (CM_BLOCK_EVENTS). */
+ * Returns how many. The caller empties the builder when it is full (cm_builder_room()). */
 size_t cm_builder_fill(cm_builder_t *builder, const cm_batch_t *batch, size_t from);
 
 /* Replaces the ids by those of the store's dictionaries, to which missing strings are added. */

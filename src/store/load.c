@@ -98,7 +98,7 @@ static void flush_group(worker_t *worker)
     cm_builder_t *builder = &worker->builders[worker->builder_count - 1];
 
     for (uint32_t i = 0, count; i < worker->group_count; i += count) {
-        uint32_t room = CM_BLOCK_EVENTS - builder->columns.count;
+        uint32_t room = cm_builder_room(builder);
         count = worker->group_count - i < room ? worker->group_count - i : room;
         if (count > 0)
             cm_builder_add(builder, worker->group + i, count);

@@ -136,7 +136,7 @@ static int memory_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 
     for (size_t i = 0; i < batch->count && rc == 0;) {
         i += cm_builder_fill(&self->pending, batch, i);
-        if (self->pending.columns.count == CM_BLOCK_EVENTS)
+        if (cm_builder_room(&self->pending) == 0)
             rc = flush(self, err);
     }
     return rc;

@@ -193,11 +193,26 @@ static size_t length_at(const uint8_t *lengths, uint32_t i, uint8_t width)
     return length;
 }
 
+/* The sum of the lengths; CM_ECORRUPT when one is too long. */
+static int sum_lengths(cm_stream_reader_t *reader, const uint8_t *lengths, uint32_t count,
+                       uint8_t width, size_t longest, size_t *total)
+{
+    *total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const size_t length = length_at(lengths, i, width);
+        if (length > longest)
+            return cm_stream_corrupt(reader->err, "a string is too long");
+        *total += length;
+    }
+    return 0;
+}
+
 int cm_stream_next_strings(cm_stream_reader_t *reader, uint32_t count, uint8_t width,
-                           void (*take)(void *context, cm_str_t string), void *context)
+                           size_t longest, void (*take)(void *context, cm_str_t string),
+                           void *context)
 {
     cm_stream_t stream = {0};
-    size_t total = 0, at = 0;
+    size_t total, at = 0;
 
     int rc = cm_stream_next(reader, (size_t)count * width, &stream);
     if (rc < 0)
@@ -206,9 +221,9 @@ int cm_stream_next_strings(cm_stream_reader_t *reader, uint32_t count, uint8_t w
         return cm_stream_corrupt(reader->err, "strings are missing");
     uint8_t *lengths = cm_alloc(stream.size + 1);
     memcpy(lengths, stream.raw, stream.size);
-    for (uint32_t i = 0; i < count; i++)
-        total += length_at(lengths, i, width);
-    rc = cm_stream_next(reader, total, &stream);
+    rc = sum_lengths(reader, lengths, count, width, longest, &total);
+    if (rc == 0)
+        rc = cm_stream_next(reader, total, &stream);
     if (rc == 0 && stream.size != total)
         rc = cm_stream_corrupt(reader->err, "strings are missing");
     for (uint32_t i = 0; rc == 0 && i < count; i++) {

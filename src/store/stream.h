@@ -73,10 +73,11 @@ int cm_stream_next(cm_stream_reader_t *reader, size_t want, cm_stream_t *out);
 int cm_stream_next_numbers(cm_stream_reader_t *reader, uint32_t count, unsigned max_width,
                            cm_stream_t *out);
 
-/* Takes strings as cm_stream_add_strings() has added them and calls `take` for each, in order; each
- * is valid until it returns. */
+/* Takes strings as cm_stream_add_strings() has added them, of at most `longest` bytes each, and
+ * calls `take` for each, in order; each is valid until it returns. CM_ECORRUPT. */
 int cm_stream_next_strings(cm_stream_reader_t *reader, uint32_t count, uint8_t width,
-                           void (*take)(void *context, cm_str_t string), void *context);
+                           size_t longest, void (*take)(void *context, cm_str_t string),
+                           void *context);
 
 /* The number at `i` of a column of `count`. */
 static inline uint64_t cm_stream_number(const cm_stream_t *stream, uint32_t count, uint32_t i)

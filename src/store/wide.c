@@ -18,6 +18,16 @@ static void reserve(cm_wide_t *wide, uint32_t count)
     wide->cap = cap;
 }
 
+/* The id of a string in its column, which is added when it is new. */
+static uint32_t put_string(cm_wide_t *wide, int field, cm_str_t string)
+{
+    cm_dict_t *dict = &wide->strings[field];
+    const uint32_t before = dict->count, id = cm_dict_put_often(dict, string);
+
+    wide->bytes += dict->count > before ? string.len : 0;
+    return id;
+}
+
 /* Sets the values of events that have none. */
 static void set_absent(cm_wide_t *wide, uint32_t from, uint32_t to)
 {
@@ -32,8 +42,7 @@ static void set_values(cm_wide_t *wide, uint32_t row, const cm_event_extra_t *ex
 {
     for (int field = 0; field < CM_EXTRA_TEXTS; field++) {
         if (extra->text[field].len > 0)
-            wide->ids[field][row] =
-                1 + cm_dict_put_often(&wide->strings[field], extra->text[field]);
+            wide->ids[field][row] = 1 + put_string(wide, field, extra->text[field]);
     }
     wide->engaged[row] = (uint32_t)(extra->engaged_ms + 1);
 }
@@ -87,9 +96,20 @@ void cm_wide_encode(const cm_wide_t *wide, const cm_stream_writer_t *writer)
     cm_stream_add_ids(writer, wide->engaged, wide->count);
 }
 
+/* The column whose strings are read. */
+typedef struct taking {
+    cm_wide_t *wide;
+    int field;
+    bool empty; /* one is empty */
+} taking_t;
+
 static void take_string(void *context, cm_str_t string)
 {
-    cm_dict_append(context, string);
+    taking_t *taking = context;
+
+    cm_dict_append(&taking->wide->strings[taking->field], string);
+    taking->wide->bytes += string.len;
+    taking->empty |= string.len == 0;
 }
 
 static uint32_t max_of(const uint32_t *values, uint32_t count)
@@ -102,6 +122,7 @@ static uint32_t max_of(const uint32_t *values, uint32_t count)
 
 static int decode_field(cm_wide_t *wide, int field, cm_stream_reader_t *reader)
 {
+    taking_t taking = {.wide = wide, .field = field};
     cm_stream_t stream = {0};
 
     int rc = cm_stream_next_numbers(reader, wide->count, sizeof(uint32_t), &stream);
@@ -112,7 +133,11 @@ static int decode_field(cm_wide_t *wide, int field, cm_stream_reader_t *reader)
     const uint32_t strings = max_of(wide->ids[field], wide->count);
     if (strings > wide->count)
         return cm_stream_corrupt(reader->err, "it has more texts than events");
-    return cm_stream_next_strings(reader, strings, LENGTH, take_string, &wide->strings[field]);
+    rc = cm_stream_next_strings(reader, strings, LENGTH, cm_extra_limits[field], take_string,
+                                &taking);
+    if (rc == 0 && taking.empty)
+        rc = cm_stream_corrupt(reader->err, "a string is empty");
+    return rc;
 }
 
 int cm_wide_decode_views(cm_wide_t *wide, uint32_t count, cm_stream_reader_t *reader)
@@ -159,6 +184,7 @@ void cm_wide_clear(cm_wide_t *wide)
     }
     wide->any = wide->names = false;
     wide->count = 0;
+    wide->bytes = 0;
 }
 
 void cm_wide_free(cm_wide_t *wide)

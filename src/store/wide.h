@@ -22,6 +22,7 @@ typedef struct cm_wide {
     bool names;     /* only ids[CM_EXTRA_NAME] is set (CM_READ_VIEWS) */
     uint32_t count; /* events */
     uint32_t cap;
+    size_t bytes;                  /* of all strings */
     uint32_t *ids[CM_EXTRA_TEXTS]; /* by event; 0: absent, else 1 + the string's id */
     uint32_t *engaged;             /* by event; engaged_ms + 1, 0: absent */
     cm_dict_t strings[CM_EXTRA_TEXTS];

@@ -15,7 +15,7 @@
 
 enum {
     APPLICATION_ID = 0x434C4B4D, /* "CLKM" */
-    VERSION = 2,                 /* 1: without block.extra, see upgrade() */
+    VERSION = 2,                 /* 1: blocks without optional fields, see upgrade() */
     BUSY_MS = 5000,              /* a reader may wait while the writer recovers the log */
     CLAIM_WAIT_MS = 2000,
     CLAIM_STEP_MS = 50,
@@ -32,7 +32,8 @@ static const char schema[] =
     "    hot BLOB NOT NULL,\n"
     "    cold BLOB NOT NULL,\n"
     "    keys BLOB NOT NULL,\n"
-    "    extra BLOB);\n" /* NULL: no event has an optional field */
+    "    extra BLOB,\n"           /* NULL: no event has an optional field */
+    "    extra_bytes INTEGER);\n" /* of its strings, not compressed; NULL as above */
     "CREATE TABLE dictionary (\n"
     "    field INTEGER NOT NULL,\n"
     "    first INTEGER NOT NULL,\n" /* id of its first string */
@@ -195,14 +196,17 @@ static int check_version(cm_database_t *database, bool *empty, cm_err_t *err)
 }
 
 /* Changes a database of format 1 to the present one, in one transaction: a process that is killed
- * leaves one or the other. Adding a column writes no row. */
+ * leaves one or the other. Adding columns writes no row. */
 static int upgrade(cm_database_t *database, cm_err_t *err)
 {
     static const char doing[] = "changing the store to the format of this version";
 
     int rc = cm_database_exec(database, "BEGIN IMMEDIATE", doing, err);
     if (rc == 0)
-        rc = cm_database_exec(database, "ALTER TABLE block ADD COLUMN extra BLOB", doing, err);
+        rc = cm_database_exec(database,
+                              "ALTER TABLE block ADD COLUMN extra BLOB;"
+                              "ALTER TABLE block ADD COLUMN extra_bytes INTEGER",
+                              doing, err);
     if (rc == 0)
         rc = cm_database_exec(database, "PRAGMA user_version = 2", doing, err);
     if (rc == 0)

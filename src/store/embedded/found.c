@@ -121,8 +121,8 @@ static void take_coverage(cm_found_t *found, const cm_raw_record_t *record)
 
 void cm_found_take(cm_found_t *found, cm_raw_view_t view, const cm_raw_record_t *record)
 {
-    if (has_shape(record, true, "niiiibbb") || has_shape(record, true, "niiiibbbn") ||
-        has_shape(record, true, "niiiibbbb"))
+    if (has_shape(record, true, "niiiibbb") || has_shape(record, true, "niiiibbbnn") ||
+        has_shape(record, true, "niiiibbbbi"))
         take_block(found, view, record);
     else if (has_shape(record, false, "iiib"))
         take_segment(found, record);

@@ -19,14 +19,16 @@ static int tier_of(uint32_t count)
     return tier;
 }
 
-void cm_pieces_add(cm_pieces_t *pieces, int64_t first, uint32_t count)
+void cm_pieces_add(cm_pieces_t *pieces, int64_t first, uint32_t count, uint32_t size)
 {
     if (pieces->count == pieces->cap) {
         pieces->cap = pieces->cap ? pieces->cap * 2 : 64;
         pieces->firsts = cm_realloc(pieces->firsts, pieces->cap * sizeof *pieces->firsts);
         pieces->counts = cm_realloc(pieces->counts, pieces->cap * sizeof *pieces->counts);
+        pieces->sizes = cm_realloc(pieces->sizes, pieces->cap * sizeof *pieces->sizes);
     }
     pieces->firsts[pieces->count] = first;
+    pieces->sizes[pieces->count] = size;
     pieces->counts[pieces->count++] = count;
 }
 
@@ -45,7 +47,7 @@ size_t cm_pieces_due(const cm_pieces_t *pieces, uint32_t limit)
         uint32_t largest = 0;
         bool full = false;
         while (run < pieces->count) {
-            uint32_t size = pieces->counts[pieces->count - 1 - run];
+            uint32_t size = pieces->sizes[pieces->count - 1 - run];
             if (tier_of(size) > tier)
                 break;
             full = sum + size > limit;
@@ -65,12 +67,14 @@ void cm_pieces_join(cm_pieces_t *pieces, size_t run)
 {
     assert(run > 0 && run <= pieces->count);
     size_t at = pieces->count - run;
-    for (size_t i = at + 1; i < pieces->count; i++)
+    for (size_t i = at + 1; i < pieces->count; i++) {
         pieces->counts[at] += pieces->counts[i];
+        pieces->sizes[at] += pieces->sizes[i];
+    }
     pieces->count = at + 1;
 }
 
-/* Appends the pieces that the query (first, count) returns. */
+/* Appends the pieces that the query (first, count, bytes of strings) returns. */
 static int load_pieces(cm_pieces_t *pieces, const cm_database_t *database, const char *sql,
                        const char *what, cm_err_t *err)
 {
@@ -87,7 +91,9 @@ static int load_pieces(cm_pieces_t *pieces, const cm_database_t *database, const
                          "or save the readable part with `clickmill recover --to DIR`",
                          what, (long long)end, database->path);
         else
-            cm_pieces_add(pieces, first, (uint32_t)count);
+            cm_pieces_add(
+                pieces, first, (uint32_t)count,
+                cm_block_size((uint32_t)count, (uint64_t)sqlite3_column_int64(select, 2)));
     }
     if (rc == 0 && step != SQLITE_DONE)
         rc = cm_database_fail(database, "reading the store", err);
@@ -100,27 +106,30 @@ int cm_merge_load(cm_merge_t *merge, const cm_database_t *database, cm_err_t *er
     char sql[160];
 
     cm_merge_free(merge);
-    int rc = load_pieces(&merge->blocks, database, "SELECT first, count FROM block ORDER BY first",
-                         "event", err);
+    int rc =
+        load_pieces(&merge->blocks, database,
+                    "SELECT first, count, extra_bytes FROM block ORDER BY first", "event", err);
     for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++) {
         snprintf(sql, sizeof sql,
-                 "SELECT first, count FROM dictionary WHERE field = %d ORDER BY first", field);
+                 "SELECT first, count, 0 FROM dictionary WHERE field = %d ORDER BY first", field);
         rc = load_pieces(&merge->segments[field], database, sql, "dictionary text", err);
     }
     merge->unknown = rc < 0;
     return rc;
 }
 
-void cm_merge_add_block(cm_merge_t *merge, int64_t first, uint32_t count)
+void cm_merge_add_block(cm_merge_t *merge, const cm_columns_t *columns)
 {
-    assert(count > 0 && (merge->unknown || first == pieces_end(&merge->blocks)));
-    cm_pieces_add(&merge->blocks, first, count);
+    const uint32_t count = columns->count;
+
+    assert(count > 0 && (merge->unknown || columns->first == pieces_end(&merge->blocks)));
+    cm_pieces_add(&merge->blocks, columns->first, count, cm_block_size(count, columns->wide.bytes));
 }
 
 void cm_merge_add_strings(cm_merge_t *merge, int field, uint32_t first, uint32_t count)
 {
     assert(count > 0 && (merge->unknown || first == pieces_end(&merge->segments[field])));
-    cm_pieces_add(&merge->segments[field], first, count);
+    cm_pieces_add(&merge->segments[field], first, count, count);
 }
 
 static void cut(cm_pieces_t *pieces, int64_t end)
@@ -169,6 +178,10 @@ int cm_merge_insert(const cm_database_t *database, sqlite3_stmt *insert,
         else
             sqlite3_bind_null(insert, 6 + part);
     }
+    if (columns->wide.any)
+        sqlite3_bind_int64(insert, 6 + CM_BUILDER_PARTS, (sqlite3_int64)columns->wide.bytes);
+    else
+        sqlite3_bind_null(insert, 6 + CM_BUILDER_PARTS);
     return cm_database_step(database, insert, "writing events", err);
 }
 
@@ -204,9 +217,9 @@ static int check_run(const cm_database_t *database, const char *rows, size_t run
     return rc < 0 || (size_t)count == run ? rc : cm_ends_fail(database, err);
 }
 
-/* Replaces the last `run` blocks by one, inside the open transaction. */
+/* Replaces the last `run` blocks by one, inside the open transaction; `*size` is its size. */
 static int replace_blocks(const cm_pieces_t *blocks, size_t run, const cm_database_t *database,
-                          cm_reader_t *reader, cm_err_t *err)
+                          cm_reader_t *reader, uint32_t *size, cm_err_t *err)
 {
     cm_builder_t all = {.columns = {.first = blocks->firsts[blocks->count - run]}};
     cm_columns_t one = {0};
@@ -227,6 +240,7 @@ static int replace_blocks(const cm_pieces_t *blocks, size_t run, const cm_databa
         (rc = cm_database_prepare(database, CM_MERGE_INSERT_BLOCK, &insert, err)) == 0) {
         cm_builder_encode(&all);
         rc = cm_merge_insert(database, insert, &all, err);
+        *size = cm_block_size(all.columns.count, all.columns.wide.bytes);
     }
     sqlite3_finalize(insert);
     cm_builder_free(&all);
@@ -259,10 +273,13 @@ static int merge_due(cm_merge_t *merge, const cm_database_t *database, cm_reader
                      const cm_dict_t dicts[CM_FIELD_COUNT], cm_err_t *err)
 {
     size_t run = cm_pieces_due(&merge->blocks, CM_BLOCK_EVENTS);
+    uint32_t size = 0;
     int rc = 0;
 
-    if (run > 0 && (rc = replace_blocks(&merge->blocks, run, database, reader, err)) == 0)
+    if (run > 0 && (rc = replace_blocks(&merge->blocks, run, database, reader, &size, err)) == 0) {
         cm_pieces_join(&merge->blocks, run);
+        merge->blocks.sizes[merge->blocks.count - 1] = size; /* equal strings are kept once */
+    }
     for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++) {
         cm_pieces_t *pieces = &merge->segments[field];
         run = cm_pieces_due(pieces, CM_BLOCK_EVENTS);
@@ -338,6 +355,7 @@ void cm_pieces_free(cm_pieces_t *pieces)
 {
     free(pieces->firsts);
     free(pieces->counts);
+    free(pieces->sizes);
     *pieces = (cm_pieces_t){0};
 }
 

@@ -1,11 +1,11 @@
 /* Merging small blocks, so that a quiet site's file stays small and quick to read.
  *
- * A commit of a quiet site holds a handful of events. Blocks are put into tiers by size (each 16
- * times the one before); when a tier has 16 blocks at the end of the store, they become one, and so
- * do large ones of which no more fit into a block. Every event is rewritten about once a tier, four
- * or five times in its life, and the number of small blocks stays below 16 a tier. The same holds
- * for dictionary segments. A merge is a transaction of its own and changes no ordinal and no id. It
- * owns its lists. One thread, that of the writer's connection. */
+ * A commit of a quiet site holds a handful of events. Blocks are put into tiers by size
+ * (cm_block_size(); each tier 16 times the one before); when a tier has 16 blocks at the end of the
+ * store, they become one, and so do large ones of which no more fit into a block. Every event is
+ * rewritten about once a tier, four or five times in its life, and the number of small blocks stays
+ * below 16 a tier. The same holds for dictionary segments. A merge is a transaction of its own and
+ * changes no ordinal and no id. It owns its lists. One thread, that of the writer's connection. */
 #ifndef CM_STORE_EMBEDDED_MERGE_H
 #define CM_STORE_EMBEDDED_MERGE_H
 
@@ -18,21 +18,23 @@ enum { CM_MERGE_KEYS_DERIVED = 1, CM_MERGE_HAS_OTHERS = 2 };
 
 #define CM_MERGE_INSERT_BLOCK                                                                      \
     "INSERT INTO block (first, count, time_min, time_max, keys_derived, hot, cold, keys, "         \
-    "extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "extra, extra_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define CM_MERGE_INSERT_STRINGS                                                                    \
     "INSERT INTO dictionary (field, first, count, texts) VALUES (?, ?, ?, ?)"
 
 /* The sizes of consecutive pieces, blocks or segments, oldest first. */
 typedef struct cm_pieces {
     int64_t *firsts;
-    uint32_t *counts;
+    uint32_t *counts; /* events or strings */
+    uint32_t *sizes;  /* the same, or cm_block_size() */
     size_t count, cap;
 } cm_pieces_t;
 
-void cm_pieces_add(cm_pieces_t *pieces, int64_t first, uint32_t count);
+void cm_pieces_add(cm_pieces_t *pieces, int64_t first, uint32_t count, uint32_t size);
 void cm_pieces_free(cm_pieces_t *pieces);
 
-/* How many pieces at the end must become one; 0: none. A merged block never exceeds `limit`.
+/* How many pieces at the end must become one; 0: none. The size of a merged piece never exceeds
+ * `limit`.
  *
  * The pieces of a tier are merged when there are 16 of them; or, when they are large, when no more
  * fit into one. But a piece is only written again when the result is at least twice its size. */
@@ -51,7 +53,7 @@ typedef struct cm_merge {
 int cm_merge_load(cm_merge_t *merge, const cm_database_t *database, cm_err_t *err);
 
 /* Notes what the transaction inserts. */
-void cm_merge_add_block(cm_merge_t *merge, int64_t first, uint32_t count);
+void cm_merge_add_block(cm_merge_t *merge, const cm_columns_t *columns);
 void cm_merge_add_strings(cm_merge_t *merge, int field, uint32_t first, uint32_t count);
 
 /* Removes the notes of a transaction that was rolled back: all from these on. */

@@ -119,7 +119,7 @@ static int insert_block(cm_store_embedded_t *self, cm_builder_t *builder, cm_err
         return rc;
     cm_debug(self->store.log, CM_DEBUG_STORE, "block is written", "first=%lld events=%u",
              (long long)self->written, builder->columns.count);
-    cm_merge_add_block(&self->merge, self->written, builder->columns.count);
+    cm_merge_add_block(&self->merge, &builder->columns);
     self->written += builder->columns.count;
     return 0;
 }
@@ -210,7 +210,7 @@ int cm_store_embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *er
 
     for (size_t i = 0; i < batch->count && rc == 0;) {
         i += cm_builder_fill(&self->pending, batch, i);
-        if (self->pending.columns.count == CM_BLOCK_EVENTS)
+        if (cm_builder_room(&self->pending) == 0)
             rc = write_block(self, err);
     }
     if (rc == 0)

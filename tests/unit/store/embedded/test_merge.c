@@ -1,4 +1,5 @@
 /* Merging: however small the commits, there are few blocks, and not one event moves. */
+#include "random_extra.h"
 #include "store_support.h"
 
 #include "store/block.h"
@@ -24,6 +25,7 @@ static void add_events(cm_batch_t *batch, uint32_t count, int64_t *next, uint64_
             cm_uuid5((cm_str_t){text, (size_t)len}, uuid);
             event.row_key = cm_arena_copy(&batch->arena, (cm_str_t){uuid, CM_UUID_TEXT});
         }
+        event.extra = random_extra(random, &batch->arena);
         test_add(batch, event);
     }
 }
@@ -189,7 +191,7 @@ static double rewritten(const uint32_t *sizes, size_t count)
     uint64_t sum = 0, written = 0;
 
     for (size_t i = 0; sum < 1000000; i++) {
-        cm_pieces_add(&pieces, (int64_t)sum, sizes[i % count]);
+        cm_pieces_add(&pieces, (int64_t)sum, sizes[i % count], sizes[i % count]);
         sum += sizes[i % count];
         for (size_t run; (run = cm_pieces_due(&pieces, CM_BLOCK_EVENTS)) > 0;) {
             cm_pieces_join(&pieces, run);
