@@ -1,6 +1,7 @@
 /* The sinks that write text: JSON lines that are read back unchanged, access logs as a server
  * writes them, and outputs that refuse the data. */
 #include "event/json.h"
+#include "random_extra.h"
 #include "sink/combined.h"
 #include "sink/jsonl.h"
 #include "source/synthetic/synthetic.h"
@@ -36,6 +37,7 @@ static void lines_read_back(void **state)
     cm_sink_t *sink;
     cm_err_t err;
     size_t size, count = 0;
+    uint64_t random = 9;
 
     (void)state;
     snprintf(path, sizeof path, "%s/out.jsonl", directory);
@@ -45,6 +47,7 @@ static void lines_read_back(void **state)
         cm_event_t event = test_event(odd[i % 5], 1 + (int64_t)i, odd[i % 3], odd[i % 4],
                                       i % 2 ? odd[(i + 1) % 5] : NULL);
         event.device = cm_str(odd[(i + 2) % 5]);
+        event.extra = random_extra(&random, &batch.arena);
         test_add(&batch, event);
     }
     cm_batch_reject(&batch, CM_STR("bad"), "because", "x:1"); /* this sink ignores dead letters */
@@ -69,6 +72,7 @@ static void lines_read_back(void **state)
         assert_true(cm_str_equal(event.country, was->country));
         assert_true(cm_str_equal(event.city, CM_STR("Unknown")));
         assert_true(cm_str_equal(event.device, was->device));
+        assert_true(cm_event_extra_equal(event.extra, was->extra));
         assert_true(cm_str_equal(event.row_key, cm_event_row_key(was, scratch)));
     }
     assert_int_equal(count, 9000);

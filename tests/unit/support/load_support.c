@@ -12,11 +12,15 @@ static void load_add_event(cm_buf_t *text, uint64_t *random)
         "{\"x\":[%d],\"user_id\":\"u%d\",\"timestamp\":\"%lld\",\"url\":\"\\u00e4\"}",
         "{\"city\":\"\xC3\xA4%d\",\"url\":\"/"
         "\xE2\x82\xAC\",\"user_id\":\"u%d\",\"timestamp\":%lld}",
+        "{\"props\": {\"n\": %d, \"b\": null, \"a\": \"\\u00e4\"}, \"user_id\": \"u%d\", "
+        "\"timestamp\": %lld, \"name\": \"signup\", \"url\": \"/\"}",
+        "{\"language\":\"%d\",\"user_id\":\"u%d\",\"timestamp\":%lld,\"url\":\"/\",\"utm_term\":"
+        "\"x\",\"name\":\"engagement\",\"engaged_ms\":86400000}",
         "  "
         "{\"device\":\"%d\"\r,\"user_id\":\"\xF0\x9F\x98\x80%d\",\"timestamp\":%lld,\"url\":\"b\"}"
         "\t",
     };
-    cm_buf_printf(text, forms[test_random(random) % 5], (int)(test_random(random) % 1000),
+    cm_buf_printf(text, forms[test_random(random) % 7], (int)(test_random(random) % 1000),
                   (int)(test_random(random) % 9),
                   1700000000000LL + (long long)(test_random(random) % 100000));
 }
@@ -35,6 +39,7 @@ static void load_add_other(cm_buf_t *text, uint64_t *random)
         {LOAD_MARK, 3}, /* not at the start of the file: no mark */
         {"{\"user_id\":\"u\",\"timestamp\":1}", 29},
         {"{\"user_id\":\"u\",\"timestamp\":0,\"url\":\"/\"}", 39},
+        CM_STR("{\"user_id\":\"u\",\"timestamp\":1,\"url\":\"/\",\"engaged_ms\":1}"),
     };
     cm_buf_add_str(text, others[test_random(random) % (sizeof others / sizeof others[0])]);
 }
@@ -161,23 +166,28 @@ static int load_record_resolve(void *context, cm_builder_t *builder, cm_err_t *e
 /* Takes the events from the encoded parts, as a store would read them again. */
 static void load_record_events(load_recorder_t *self, const cm_builder_t *builder)
 {
-    static const unsigned parts[3] = {CM_READ_HOT, CM_READ_COLD, CM_READ_KEYS};
+    static const unsigned parts[CM_BUILDER_PARTS] = {CM_READ_HOT, CM_READ_COLD, CM_READ_KEYS,
+                                                     CM_READ_EXTRA};
     uint32_t names[CM_FIELD_COUNT];
     cm_columns_t columns = {0};
     cm_err_t err;
 
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         names[field] = self->dicts[field].count;
-    for (int part = 0; part < 3; part++)
-        assert_ok(cm_block_decode((cm_str_t){builder->parts[part].data, builder->parts[part].len},
-                                  parts[part], builder->columns.count, names, &columns, &err),
-                  err);
+    for (int part = 0; part < CM_BUILDER_PARTS; part++) {
+        const cm_str_t blob = {builder->parts[part].data, builder->parts[part].len};
+        if (blob.len > 0)
+            assert_ok(
+                cm_block_decode(blob, parts[part], builder->columns.count, names, &columns, &err),
+                err);
+    }
     for (uint32_t row = 0; row < builder->columns.count; row++) {
         const cm_key_t *key = &columns.keys[row];
         cm_event_t event = {.timestamp = columns.time[row]};
         cm_str_t *const texts[] = {&event.user_id, &event.url, &event.country, &event.city,
                                    &event.browser, &event.os,  &event.device};
         char uuid[CM_UUID_TEXT];
+        cm_event_extra_t extra;
         for (int field = 0; field < CM_FIELD_COUNT; field++)
             *texts[field] = cm_dict_string(&self->dicts[field], columns.ids[field][row]);
         if (key->kind == CM_KEY_TEXT)
@@ -186,6 +196,8 @@ static void load_record_events(load_recorder_t *self, const cm_builder_t *builde
             cm_uuid_format(key->uuid, uuid);
             event.row_key = (cm_str_t){uuid, sizeof uuid};
         }
+        if (cm_wide_at(&columns.wide, row, &extra))
+            event.extra = &extra;
         cm_event_add_csv(&self->tape.events, &event, (cm_event_csv_t){.extra = true});
     }
     cm_columns_free(&columns);

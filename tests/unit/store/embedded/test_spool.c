@@ -1,5 +1,6 @@
 /* The spool in front of a server that comes and goes: nothing is lost, nothing is sent twice, and
  * the order stays. */
+#include "random_extra.h"
 #include "store_support.h"
 
 #include "base/clock.h"
@@ -21,10 +22,18 @@ typedef struct server {
     int fail_put, fail; /* codes of the next put and commit; 0: none */
     int refused;        /* how often a commit was refused because of: */
     const char *poison; /* a user's name, whose event it never takes, but all others; NULL: none */
-    cm_buf_t got;       /* a user's name a line, once it is acknowledged */
+    cm_buf_t got;       /* an event a line, once it is acknowledged */
     cm_buf_t in_hand;   /* taken, not acknowledged */
     const cm_waiter_t *waiter;
 } server_t;
+
+/* A line that begins with the user's name. */
+static void add_line(cm_buf_t *buf, const cm_event_t *event)
+{
+    cm_buf_add_str(buf, event->user_id);
+    cm_event_extra_add_json(buf, event->extra);
+    cm_buf_add_char(buf, '\n');
+}
 
 static int remote_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 {
@@ -35,10 +44,8 @@ static int remote_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
         server->fail_put = 0;
         return cm_fail(err, code, "it takes nothing");
     }
-    for (size_t i = 0; i < batch->count; i++) {
-        cm_buf_add_str(&server->in_hand, batch->events[i].user_id);
-        cm_buf_add_char(&server->in_hand, '\n');
-    }
+    for (size_t i = 0; i < batch->count; i++)
+        add_line(&server->in_hand, &batch->events[i]);
     return 0;
 }
 
@@ -97,6 +104,7 @@ typedef struct state {
     server_t server;
     cm_spool_t *spool;
     int put;           /* events */
+    bool plain;        /* they have no optional fields */
     cm_buf_t expected; /* as server.got must be in the end */
 } state_t;
 
@@ -146,14 +154,16 @@ static int send_some(state_t *state, int count, cm_err_t *err)
 {
     cm_batch_t batch = CM_BATCH_INIT;
     cm_sink_t *sink = cm_spool_sink(state->spool);
+    uint64_t random = (uint64_t)state->put;
 
     for (int i = 0; i < count; i++) {
         char name[20];
         int len = snprintf(name, sizeof name, "user-%d", state->put++);
         cm_event_t event = test_event(NULL, 1000 + state->put, "/", "X", NULL);
         event.user_id = cm_arena_copy(&batch.arena, (cm_str_t){name, (size_t)len});
+        event.extra = state->plain ? NULL : random_extra(&random, &batch.arena);
         test_add(&batch, event);
-        cm_buf_printf(&state->expected, "%s\n", name);
+        add_line(&state->expected, &event);
     }
     int rc = cm_sink_put(sink, &batch, err);
     if (rc == 0)
@@ -427,6 +437,7 @@ static void one_is_refused(void **context)
     state_t *state = *context;
     cm_err_t err;
 
+    state->plain = true;
     atomic_store(&state->server.away, true);
     open_spool(state);
     send(state, 3);
