@@ -216,11 +216,12 @@ static int read_daily(const embedded_index_t *self, cm_window_t window, cm_fresh
     int rc = cm_index_embedded_visitors(self->database, &noted, &several, err);
     if (rc == 0 && own)
         rc = cm_store_embedded_daily(self->database, &recorded, err);
-    if (rc == 0 && own)
-        rc = cm_store_embedded_several_days(self->database, &several, err);
     out->daily_ids = noted || recorded || self->index.daily;
-    out->daily_visitors =
-        window == CM_WINDOW_ALL && out->daily_ids && (several || (!own && !noted));
+    if (rc < 0 || !out->daily_ids || window != CM_WINDOW_ALL)
+        return rc;
+    if (own)
+        rc = cm_store_embedded_several_days(self->database, &several, err);
+    out->daily_visitors = several || (!own && !noted);
     return rc;
 }
 
