@@ -367,7 +367,10 @@ def test_daily_visitors(t):
     with Browser(t) as browser:
         page = Page(t, browser, url)
         t.equal(page.texts(".total .label")[1], "Daily visitors", "total")
-        t.equal(page.texts("#pages thead th")[2], "Daily visitors", "heading")
+        for table in ("#pages", "#countries"):
+            t.equal(page.texts(table + " thead th")[2], "Daily visitors", "heading of " + table)
+        t.true("Daily visitors: 2," in page.value("document.querySelector('#spoken').textContent"),
+               "what a screen reader says")
         t.true("two days counts twice" in page.value(
             "document.querySelector('#hint-users').textContent"), "the tip")
         page.click("[data-metric='unique_user_count']")
@@ -376,6 +379,13 @@ def test_daily_visitors(t):
         page.when("document.querySelectorAll('.total .label')[1].innerText", "Unique users")
         t.equal(page.texts("#pages thead th")[2], "Users", "heading of a day")
         page.undisturbed()
+        browser("close", page=page.page)
+        t.ingest([event("u", MAY_17, "https://x.example/")], data="day")
+        t.process(data="day")
+        _, port = start(t, "serve", "--data", "day")
+        page = Page(t, browser, "http://127.0.0.1:%d/" % port)
+        t.equal((page.texts(".total .label")[1], page.texts("#pages thead th")[2]),
+                ("Unique users", "Users"), "events of one day")
 
 
 # ---- what the server says of itself ----
