@@ -100,6 +100,7 @@ int cm_collecting_check(const cm_collect_given_t *given, cm_err_t *err)
     cm_sites_t *sites = NULL;
     cm_proxies_t *proxies = NULL;
     cm_own_names_t *names = NULL;
+    cm_own_paths_t *paths = NULL;
 
     int rc = cm_sites_new(given->sites, &sites, err);
     if (rc == 0)
@@ -107,10 +108,13 @@ int cm_collecting_check(const cm_collect_given_t *given, cm_err_t *err)
     if (rc == 0)
         rc = cm_proxies_new(given->proxies, &proxies, err);
     if (rc == 0)
+        rc = cm_own_paths_new(given->script, given->path, &paths, err);
+    if (rc == 0)
         rc = read_tokens(&collecting, err);
     if (rc == 0)
         rc = cm_credentials_read(&credentials, NULL, &given->tls, err);
     cm_credentials_free(&credentials);
+    cm_own_paths_free(paths);
     cm_own_names_free(names);
     cm_sites_free(sites);
     cm_proxies_free(proxies);
@@ -164,6 +168,8 @@ static int open_collector(cm_collecting_t *collecting, size_t queue, cm_err_t *e
         .sites = given->sites,
         .proxies = given->proxies,
         .hosts = given->hosts,
+        .script = given->script,
+        .events = given->path,
         .tokens = collecting->tokens,
         .token_count = given->tokens.count,
         .max_body = (size_t)given->max_body,

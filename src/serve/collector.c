@@ -51,6 +51,8 @@ int cm_collector_new(const cm_collector_options_t *options, cm_collector_t **out
     if (rc == 0)
         rc = cm_proxies_new(options->proxies, &collector->rules.proxies, err);
     if (rc == 0)
+        rc = cm_own_paths_new(options->script, options->events, &collector->paths, err);
+    if (rc == 0)
         rc = start_threads(collector, err);
     if (rc < 0) {
         cm_collector_free(collector);
@@ -70,6 +72,7 @@ void cm_collector_free(cm_collector_t *collector)
     cm_collector_forget(collector);
     cm_refused_free(collector->refused);
     cm_rate_free(collector->rules.rate);
+    cm_own_paths_free(collector->paths);
     cm_proxies_free(collector->rules.proxies);
     cm_own_names_free(collector->rules.own_names);
     cm_sites_free(collector->rules.sites);
@@ -86,6 +89,11 @@ void cm_collector_give_up(cm_collector_t *collector)
 void cm_collector_listens(cm_collector_t *collector, bool loopback)
 {
     collector->rules.loopback = loopback;
+}
+
+const cm_own_paths_t *cm_collector_paths(const cm_collector_t *collector)
+{
+    return collector->paths;
 }
 
 cm_refused_requests_t *cm_collector_refused(cm_collector_t *collector)

@@ -9,6 +9,7 @@
 #define CM_SERVE_COLLECTOR_H
 
 #include "serve/loop.h"
+#include "serve/own_paths.h"
 #include "serve/refused_requests.h"
 #include "serve/sender.h"
 #include "source/http/inbox.h"
@@ -21,6 +22,7 @@ typedef struct cm_collector_options {
     cm_inbox_t *inbox; /* its tickets end in cm_collector_done() */
     cm_posted_shared_t *shared;
     const char *sites, *proxies, *hosts; /* see sites.h, proxies.h, own_names.h */
+    const char *script, *events;         /* see own_paths.h */
     const cm_sender_token_t *tokens;
     size_t token_count;
     size_t max_body;         /* bytes, as sent and unpacked */
@@ -58,6 +60,9 @@ void cm_collector_listens(cm_collector_t *collector, bool loopback);
 /* Forgets what the parsers know of visitors of a past day, whose key is forgotten too. For any
  * thread. */
 void cm_collector_forget(cm_collector_t *collector);
+
+/* The paths of the tracker and of events, for any thread. */
+const cm_own_paths_t *cm_collector_paths(const cm_collector_t *collector);
 
 /* The requests that were refused, for any thread. */
 cm_refused_requests_t *cm_collector_refused(cm_collector_t *collector);

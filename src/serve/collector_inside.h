@@ -23,6 +23,7 @@ typedef struct cm_collector_parser {
 struct cm_collector {
     cm_collector_options_t options;
     cm_sender_rules_t rules;
+    cm_own_paths_t *paths;
     cm_refused_requests_t *refused;
     atomic_bool ring; /* the inbox has events, and the thread that stores is not woken yet */
     cm_uploads_t *uploads;

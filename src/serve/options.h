@@ -27,7 +27,7 @@ extern const cm_option_t cm_tls_option_rows[];
 
 /* Times in ms, sizes in bytes; rates per second and address. */
 typedef struct cm_collect_given {
-    const char *sites, *proxies, *hosts;
+    const char *sites, *proxies, *hosts, *script, *path;
     cm_option_map_t tokens;
     int visitor; /* cm_visitor_choice_t */
     int64_t max_body, body_timeout, max_connections, idle, queue, spool, drain, max_store;

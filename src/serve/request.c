@@ -101,6 +101,8 @@ static cm_server_request_t *begin_request(cm_server_t *server, const cm_server_r
     *request = *target;
     if (request->has_nul) /* it may not pass as the path before the NUL */
         path = "";
+    if (server->collector != NULL)
+        path = cm_own_paths_standard(cm_collector_paths(server->collector), path);
     request->route = cm_route_find(path);
     request->is_there = cm_route_is_there(server, request->route, path);
     pthread_mutex_lock(&server->lock);

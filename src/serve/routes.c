@@ -77,18 +77,40 @@ static enum MHD_Result reply_shop(const cm_route_call_t *call)
     return cm_reply_redirect(call->connection, "/demo/");
 }
 
+static enum MHD_Result reply_tracker(const cm_route_call_t *call)
+{
+    const cm_own_paths_t *paths = cm_collector_paths(call->server->collector);
+
+    return cm_asset_reply(call->connection, cm_own_paths_tracker(paths));
+}
+
+/* For the page that shows the lines to be copied. */
+static enum MHD_Result reply_paths(const cm_route_call_t *call)
+{
+    cm_buf_t body = CM_BUF_INIT;
+
+    cm_own_paths_add_json(cm_collector_paths(call->server->collector), &body);
+    cm_buf_add_char(&body, '\n');
+    return cm_reply_data(call->connection, "application/json", &body);
+}
+
 static enum MHD_Result reply_file(const cm_route_call_t *call)
 {
     return cm_asset_reply(call->connection, cm_asset_find(call->path));
 }
 
-/* The first row that a path fits counts; the last one fits all. */
+/* The first row that a path fits counts; the last one fits all. The tracker and the events may have
+ * a second path: see own_paths.h. */
 static const cm_route_t routes[] = {
-    {.path = "/v1/events", .needs = COLLECTOR, .collector = &cm_collector_events},
+    {.path = CM_OWN_PATHS_EVENTS, .needs = COLLECTOR, .collector = &cm_collector_events},
     {.path = "/pixel.gif", .needs = COLLECTOR, .collector = &cm_collector_pixel},
     {.path = "/readyz", .needs = COLLECTOR, .collector = &cm_collector_ready},
     {.path = "/healthz", .access = CM_ROUTE_ALL, .reply = reply_health},
-    {.path = "/clickmill.js", .access = CM_ROUTE_ALL, .needs = COLLECTOR, .reply = reply_file},
+    {.path = CM_OWN_PATHS_SCRIPT,
+     .access = CM_ROUTE_ALL,
+     .needs = COLLECTOR,
+     .reply = reply_tracker},
+    {.path = "/snippet/paths", .access = CM_ROUTE_ALL, .needs = COLLECTOR, .reply = reply_paths},
     {.path = "/snippet*", .access = CM_ROUTE_ALL, .needs = COLLECTOR, .reply = reply_file},
     {.path = "/demo", .access = CM_ROUTE_OWN_NAMES, .needs = SHOP, .reply = reply_shop},
     {.path = "/demo*", .access = CM_ROUTE_OWN_NAMES, .needs = SHOP, .reply = reply_file},
@@ -117,6 +139,11 @@ const cm_route_t *cm_route_find(const char *path)
     while (!fits(route, path))
         route++;
     return route;
+}
+
+bool cm_route_is_taken(const char *path)
+{
+    return strcmp(cm_route_find(path)->path, "*") != 0 || cm_asset_find(path) != NULL;
 }
 
 bool cm_route_is_there(const cm_server_t *server, const cm_route_t *route, const char *path)

@@ -37,6 +37,9 @@ typedef struct cm_route {
  * the route needs is checked before that. */
 const cm_route_t *cm_route_find(const char *path);
 
+/* True if a route or a file of the program has the path, whatever this server has. */
+bool cm_route_is_taken(const char *path);
+
 /* True if this server answers the path, whose route this is. */
 bool cm_route_is_there(const cm_server_t *server, const cm_route_t *route, const char *path);
 

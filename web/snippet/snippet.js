@@ -3,6 +3,7 @@
 const $ = (selector) => document.querySelector(selector);
 const here = location.origin;
 let command = "run";
+let paths = { script: "/clickmill.js", events: "/v1/events" };
 
 function attribute(name, value) {
   const escaped = value.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
@@ -12,7 +13,7 @@ function attribute(name, value) {
 const given = (selector) => $(selector).value.trim();
 
 function scriptLine() {
-  return `<script defer src="${here}/clickmill.js"${attribute("data-site", given("#site"))}` +
+  return `<script defer src="${here}${paths.script}"${attribute("data-site", given("#site"))}` +
     `${attribute("data-endpoint", given("#endpoint"))}></script>`;
 }
 
@@ -87,6 +88,14 @@ for (const button of document.querySelectorAll("[data-copy]"))
     }, 2000);
   });
 for (const input of document.querySelectorAll("input")) input.addEventListener("input", show);
+// The operator may have given the script and the events other paths.
+async function findPaths() {
+  const reply = await fetch("/snippet/paths");
+  if (reply.ok) paths = await reply.json();
+  $("#endpoint").placeholder = here + paths.events;
+  show();
+}
+
 // A server that only collects (`clickmill collect`) has neither dashboard nor shop.
 async function findOthers() {
   const reply = await fetch("/api/status");
@@ -96,6 +105,6 @@ async function findOthers() {
   show();
 }
 
-$("#endpoint").placeholder = `${here}/v1/events`;
 show();
+findPaths();
 findOthers();
