@@ -40,7 +40,18 @@ const commands = {
     return id;
   },
   async go({ page, url }) { await pages.get(page).page.goto(url); },
-  async click({ page, selector }) { await pages.get(page).page.click(selector); },
+  async click({ page, selector, options }) {
+    await pages.get(page).page.click(selector, options);
+  },
+  async move({ page, x, y }) { await pages.get(page).page.mouse.move(x, y); },
+  async wheel({ page, y }) { await pages.get(page).page.mouse.wheel(0, y); },
+  async press({ page, key }) { await pages.get(page).page.keyboard.press(key); },
+  // The visitor's clock stands still from now on, and `pass` lets time go by.
+  async stop({ visitor }) {
+    await contexts.get(visitor).clock.install();
+    await contexts.get(visitor).clock.pauseAt(Date.now() + 1000);
+  },
+  async pass({ page, ms }) { await pages.get(page).page.clock.runFor(ms); },
   async evaluate({ page, script }) { return pages.get(page).page.evaluate(script); },
   async path({ page, path: wanted }) {
     await pages.get(page).page.waitForURL((url) => url.pathname + url.search === wanted);

@@ -137,8 +137,16 @@ class Web:
                 found.setdefault(event["row_key"], event)
         return list(found.values())
 
+    def views(self):
+        return [event for event in self.events() if "name" not in event]
+
     def urls(self):
-        return [event["url"] for event in self.events()]
+        """Those of the page views."""
+        return [event["url"] for event in self.views()]
+
+    def named(self, name):
+        """The events of that name."""
+        return [event for event in self.events() if event.get("name") == name]
 
     def __enter__(self):
         return self

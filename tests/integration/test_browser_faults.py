@@ -10,6 +10,15 @@ from harness import slow
 TEXT = "text/plain;charset=UTF-8"
 
 
+HIDE = "Object.defineProperty(document, 'hidden', { value: %s, configurable: true });" \
+    "document.dispatchEvent(new Event('visibilitychange'))"
+
+
+def names(body):
+    """The names of the events of a request."""
+    return [event.get("name", "pageview") for event in json.loads(body)]
+
+
 def push(browser, page, *queries):
     for query in queries:
         browser.evaluate(page, "history.pushState({}, '', '?%s')" % query)
@@ -20,8 +29,8 @@ def urls(web, *queries):
 
 
 def settled(t, browser, web, page, wanted):
-    """Exactly these URLs arrive, each once, in this order, and the page notices nothing."""
-    t.until(lambda: len(web.events()) >= len(wanted), "%d events" % len(wanted))
+    """Exactly these page views arrive, each once, in this order, and the page notices nothing."""
+    t.until(lambda: len(web.views()) >= len(wanted), "%d page views" % len(wanted))
     time.sleep(0.2)
     t.equal(web.urls(), wanted, "URLs")
     t.equal(browser("errors", page=page), [], "exceptions in the page")
@@ -39,7 +48,8 @@ def test_requests(t):
         t.equal((post["headers"]["Content-Type"], post["headers"]["Origin"]),
                 (TEXT, site.origin), "type and origin")
         t.equal(post["body"], json.dumps([event], separators=(",", ":")).encode(), "body")
-        t.equal(list(event), ["row_key", "timestamp", "url"], "fields")
+        t.equal(list(event), ["row_key", "timestamp", "language", "url"], "fields")
+        t.equal(event["language"], "en-US", "language")
         t.true(UUID.fullmatch(event["row_key"]), event["row_key"])
 
 
@@ -62,7 +72,7 @@ def test_refused_first(t):
         t.equal(bodies[1:], 3 * [bodies[1]], "what is sent again")
         push(browser, page, "c")  # all is well again: at once and alone
         t.until(lambda: len(web.posts) == 5, "the next event", timeout=5)
-        t.equal(len(json.loads(web.bodies()[4])), 1, "events in the next request")
+        t.equal(names(web.bodies()[4]), ["engagement", "pageview"], "the next request")
 
 
 @slow
@@ -91,14 +101,16 @@ def test_one_request_at_a_time(t):
         t.equal(len(web.posts), 1, "requests in flight")
         web.gate.set()
         settled(t, browser, web, page, urls(web, "", "a", "b", "c"))
-        t.equal([len(json.loads(body)) for body in web.bodies()], [1, 3], "events in requests")
+        t.equal([names(body) for body in web.bodies()],
+                [["pageview"], 3 * ["engagement", "pageview"]], "events in requests")
 
 
 @slow
 def test_limits_of_what_waits(t):
-    """At most 100 events, and no more than a browser sends for a page that is gone."""
+    """At most 100 events, and no more than a browser sends for a page that is gone. Each of these
+    pages is left at once, so that half of the events are engagement."""
     with Web() as web, Browser(t) as browser:
-        for length, most in ((1, 100), (2000, 31)):
+        for length, most in ((1, 100), (2000, 21)):
             web.gate.clear()
             web.posts.clear()
             page = browser.open(browser.visitor(), web.page("/"))
@@ -107,8 +119,8 @@ def test_limits_of_what_waits(t):
             web.gate.set()
             t.until(lambda: len(web.posts) == 2, "both requests")
             time.sleep(0.2)
+            t.true(most - 5 < len(web.events()) <= most, "%d events" % len(web.events()))
             found = web.urls()
-            t.true(most - 5 < len(found) <= most, "%d events" % len(found))
             t.equal(found[1:], [web.origin + "/?%d%s" % (i, "x" * length)
                                 for i in range(1, len(found))], "URLs")
             t.true(max(map(len, web.bodies())) < 64 * 1024, "a body of more than 64 KiB")
@@ -146,28 +158,37 @@ def test_page_is_left(t):
 
 @slow
 def test_tab_is_hidden_and_shown(t):
-    """A beacon a time, and only when something waits; what was not answered stays."""
-    hide = "Object.defineProperty(document, 'hidden', { value: %s, configurable: true });" \
-        "document.dispatchEvent(new Event('visibilitychange'))"
+    """A beacon a time: with engagement, and with what was not answered, which stays."""
     with Web() as web, Browser(t) as browser:
         page = browser.open(browser.visitor(), web.page("/"))
         settled(t, browser, web, page, urls(web, ""))
-        browser.evaluate(page, hide % "true")
+        browser.evaluate(page, HIDE % "true")
         browser.evaluate(page, "dispatchEvent(new PageTransitionEvent('pagehide'))")
         time.sleep(0.2)
-        t.equal(len(web.posts), 1, "requests when nothing waits")
+        t.equal([names(body) for body in web.bodies()], [["pageview"], ["engagement"]], "requests")
         web.gate.clear()
-        browser.evaluate(page, hide % "false")
+        browser.evaluate(page, HIDE % "false")
         push(browser, page, "a")
-        t.until(lambda: len(web.posts) == 2, "the request")
+        t.until(lambda: len(web.posts) == 3, "the request")
         for _ in range(2):
-            browser.evaluate(page, hide % "true")
+            browser.evaluate(page, HIDE % "true")
             browser.evaluate(page, "dispatchEvent(new PageTransitionEvent('pagehide'))")
-            browser.evaluate(page, hide % "false")
-        t.until(lambda: len(web.posts) == 4, "two beacons")
+            browser.evaluate(page, HIDE % "false")
+        t.until(lambda: len(web.posts) == 5, "two beacons")
         web.gate.set()
         settled(t, browser, web, page, urls(web, "", "a"))
-        t.equal(web.bodies()[2:], 2 * [web.bodies()[1]], "beacons")
+        waiting = json.loads(web.bodies()[2])
+        for body in web.bodies()[3:]:
+            *kept, engagement = json.loads(body)
+            t.equal(kept, waiting, "what was not answered")
+            t.equal((engagement["name"], engagement["url"]), ("engagement", web.origin + "/?a"),
+                    "the newest event of the beacon")
+        # All is answered, and nothing has happened since: the end of the page needs no request.
+        browser.evaluate(page, HIDE % "true")
+        t.until(lambda: len(web.posts) == 6, "the last beacon")
+        browser("go", page=page, url="about:blank")
+        time.sleep(0.3)
+        t.equal(len(web.posts), 6, "requests")
 
 
 @slow
@@ -178,7 +199,8 @@ def test_browser_without_fetch(t):
         push(browser, page, "a")
         settled(t, browser, web, page, urls(web, "", "a"))
         time.sleep(1.2)
-        t.equal([len(json.loads(body)) for body in web.bodies()], [1, 1], "events in requests")
+        t.equal([names(body) for body in web.bodies()],
+                [["pageview"], ["engagement", "pageview"]], "events in requests")
 
 
 @slow
@@ -188,11 +210,15 @@ def test_page_restored_by_back(t):
         page = browser.open(browser.visitor(), web.page("/"))
         browser.evaluate(page, "addEventListener('pageshow', (e) => { window.kept = e.persisted; })")
         settled(t, browser, web, page, urls(web, ""))
-        browser("go", page=page, url=web.page("/next"))
+        browser.evaluate(page, "setTimeout(() => { location.href = '%s' })" % web.page("/next"))
         settled(t, browser, web, page, urls(web, "") + [web.origin + "/next"])
         browser.evaluate(page, "setTimeout(() => history.back())")
-        t.until(lambda: len(web.events()) == 3, "the page view of the page that is back")
+        t.until(lambda: len(web.views()) == 3, "the page view of the page that is back")
         t.equal(browser.evaluate(page, "window.kept"), True, "kept alive")
+        t.equal([view.get("referrer") for view in web.views()], [None, web.origin + "/", None],
+                "the page before is not known to a page that is back")
+        t.equal([event["url"] for event in web.named("engagement")],
+                [web.origin + "/", web.origin + "/next"], "one engagement event for each page left")
         settled(t, browser, web, page, urls(web, "") + [web.origin + "/next"] + urls(web, ""))
 
 
@@ -247,10 +273,14 @@ BROKEN = {
     "frozen history": "Object.freeze(history)",
     "history without pushState": "History.prototype.pushState = undefined",
     "addEventListener throws": "window.addEventListener = () => { throw new Error('blocked'); }",
-    "a strange stub": "window.clickmill = { q: [null, 'x', []] }",
+    "a strange stub": "window.clickmill = { q: [null, 'x', [], ['toString'], ['event']] }",
+    "a stub that lists nothing": "window.clickmill = { q: 7 }",
+    "no address of a blob": "URL.createObjectURL = undefined",
+    "no TextEncoder": "window.TextEncoder = undefined",
+    "time stands still": "Date.now = () => 0",
 }
-STILL_COUNTED = ("frozen history", "history without pushState", "addEventListener throws",
-                 "a strange stub")
+STILL_COUNTED = ("crypto is missing", "frozen history", "history without pushState",
+                 "addEventListener throws", "a strange stub", "a stub that lists nothing")
 
 
 @slow
