@@ -124,7 +124,7 @@ int cm_run_collect_stop(cm_run_collect_t *run, cm_err_t *err)
 void cm_run_collect_give_up(cm_run_collect_t *run)
 {
     join(run);
-    if (run->collecting.inbox != NULL)
+    if (run->collecting.collector != NULL)
         cm_collecting_give_up(&run->collecting);
 }
 

@@ -376,7 +376,7 @@ def test_what_else_is_served(t):
     t.true(answer.header("Cross-Origin-Resource-Policy") in (None, "cross-origin"), str(answer))
     packed = collector.get("/clickmill.js", ("Accept-Encoding", "gzip"))
     t.equal(packed.header("Content-Encoding"), "gzip", "coding")
-    t.true(len(packed.body) <= 1.2 * 1024, "the tracker has %d bytes" % len(packed.body))
+    t.true(len(packed.body) <= 2048, "the tracker has %d bytes" % len(packed.body))
     t.equal(gzip.decompress(packed.body), answer.body, "tracker, packed")
     answer = collector.get("/snippet")
     t.equal(answer.status, 200, "snippet")
@@ -385,6 +385,59 @@ def test_what_else_is_served(t):
     t.equal(script.status, 200, "snippet's script")
     t.true(b"clickmill.js" in script.body and b"pixel.gif" in script.body, str(script))
     t.equal(collector.stop(), [], "events")
+
+
+def test_own_paths(t):
+    """The chosen paths answer as the standard ones do, and the script sends to the chosen one."""
+    plain = Collector(t, data="plain")
+    standard, names = plain.get("/clickmill.js"), plain.get("/snippet/paths")
+    plain.stop()
+    t.equal(names.json, {"script": "/clickmill.js", "events": "/v1/events"}, "names")
+    t.equal(standard.body.count(b'"/v1/events"'), 1, "where the tracker sends")
+
+    collector = Collector(t, "--script", "/js/site.js", "--path", "/js/in_1.x")
+    for target in ("/js/site.js", "/clickmill.js"):
+        script = collector.get(target)
+        t.equal(script.body, standard.body.replace(b"/v1/events", b"/js/in_1.x"), target)
+        packed = collector.get(target, ("Accept-Encoding", "gzip"))
+        t.equal(gzip.decompress(packed.body), script.body, target + ", packed")
+        t.true(len(packed.body) <= 2048, "the tracker has %d bytes" % len(packed.body))
+        for answer in (script, packed):
+            t.true(answer.header("ETag") != standard.header("ETag"), "tag of %s" % target)
+            again = collector.get(target, ("If-None-Match", answer.header("ETag")),
+                                  *([("Accept-Encoding", "gzip")] if answer is packed else []))
+            t.equal(again.status, 304, "a tracker that is known")
+    t.equal(collector.get("/snippet/paths").json,
+            {"script": "/js/site.js", "events": "/js/in_1.x"}, "names")
+    good(t, collector.ask(keyed(1), target="/js/in_1.x"))
+    good(t, collector.ask(keyed(2)))
+    t.equal(collector.get("/js/in_1.x").status, 405, "the path of events")
+    for target in ("/js", "/js/", "/js/site.js/", "/js/in_1.x?", "/JS/site.js"):
+        t.equal(collector.get(target).status, 405 if target.endswith("?") else 404, target)
+    t.equal([one["row_key"] for one in collector.stop()],
+            [keyed(1)["row_key"], keyed(2)["row_key"]], "events")
+
+
+def test_own_paths_that_cannot_be(t):
+    chosen = ("clickmill: %s: \"%s\" is not a path; give one such as /js/site.js, with letters, digits "
+              "and / - . _ ~, at most 200 bytes\n")
+    taken = "clickmill: %s: the server answers %s already; give another path\n"
+    for option, value, wanted in (
+            ("script", "", chosen), ("script", "site.js", chosen), ("path", "//a", chosen),
+            ("path", "/a?b", chosen), ("path", "/a b", chosen), ("path", "/%61", chosen),
+            ("path", "/../a", chosen), ("script", "/é", chosen), ("script", '/"', chosen),
+            ("script", "/v1/events", taken), ("path", "/clickmill.js", taken), ("path", "/", taken),
+            ("path", "/pixel.gif", taken), ("script", "/app.js", taken), ("path", "/demo/x", taken),
+            ("path", "/api/live", taken), ("script", "/snippet.js", taken)):
+        result = t.clickmill("collect", "--listen", "127.0.0.1:0", "--" + option, value, check=2)
+        t.equal(result.err, wanted % ("collect." + option, value), "%s %r" % (option, value))
+    t.write("clickmill.yaml", "collect:\n  script: /a\n  path: /a\n")
+    for command in (("collect", "--listen", "127.0.0.1:0"), ("run", "--no-demo")):
+        t.equal(t.clickmill(*command, check=2).err, "clickmill: collect.script and collect.path are "
+                "both /a; give two different paths\n", command[0])
+    for option in ("--hosts", "--proxies", "--sites"):
+        result = t.clickmill("run", "--no-demo", "--path", "/b", option, "a b", check=2)
+        t.true("\"a b\"" in result.err, result.err)
 
 
 @patient

@@ -119,6 +119,9 @@ def read_api(t, reader):
 def read_collect(t, reader):
     page = Page(reader, "docs/collect.md")
     page.passes("<script", "README's test looks at such a line")
+    page.passes("<button", "test_browser_events.py clicks on such an element")
+    page.settings("collect:\n  script:")
+    page.passes("<script", "test_browser.py loads such a script")
     page.passes("<img", "test_collect_http.py asks for it")
     collecting = reader.begin("clickmill collect --data collected")
     t.until(lambda: "taking events" in collecting.text, "it listens", process=collecting)
