@@ -15,6 +15,7 @@ extern "C" {
 #include <memory>
 #include <new>
 #include <simdjson.h>
+#include <utility>
 
 using simdjson::SUCCESS;
 namespace dom = simdjson::dom;
@@ -22,11 +23,16 @@ namespace dom = simdjson::dom;
 static_assert(CM_EVENT_JSON_PADDING >= simdjson::SIMDJSON_PADDING,
               "padding of event/json.h is too small");
 
+// Events with optional fields have many shapes: with and without a referrer, a campaign, a name.
+enum { SHAPES = 8 };
+
 struct cm_event_json {
     dom::parser parser;
-    cm_shape_t shape;
+    cm_shape_t shapes[SHAPES];
+    unsigned char order[SHAPES]; // the shapes, about in the order of how often lines fit them
     cm_timestamp_format_t times;
-    unsigned misses;            // lines that did not fit the shape since it was learnt
+    unsigned shape_count;
+    unsigned misses;            // lines that fitted none since one was learnt last
     cm_event_json_fill_fn fill; // nullptr: none
     void *fill_context;
 };
@@ -201,9 +207,41 @@ const char *words_of(simdjson::error_code code)
     }
 }
 
-// How many lines must not fit before another shape is learnt: lines may alternate between shapes,
-// and learning takes time.
+// How many lines must not fit before a shape that is seldom used gives way to another one: learning
+// takes time.
 enum { MISSES = 8 };
+
+// Reads a line that fits one of the shapes. That one goes one place to the front.
+bool read_by_shape(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event)
+{
+    for (unsigned i = 0; i < json->shape_count; i++) {
+        if (!cm_shape_read(&json->shapes[json->order[i]], text, arena, event))
+            continue;
+        if (i > 0)
+            std::swap(json->order[i], json->order[i - 1]);
+        return true;
+    }
+    return false;
+}
+
+// Learns the shape of a line that fitted none. Where all places are taken, the last in
+// order gives way, after some misses.
+void learn_shape(cm_event_json_t *json, cm_str_t text)
+{
+    cm_shape_t shape;
+
+    if (json->shape_count == SHAPES && ++json->misses < MISSES)
+        return;
+    json->misses = 0;
+    cm_shape_learn(&shape, text);
+    if (shape.count == 0)
+        return;
+    if (json->shape_count < SHAPES) {
+        json->order[json->shape_count] = static_cast<unsigned char>(json->shape_count);
+        json->shape_count++;
+    }
+    json->shapes[json->order[json->shape_count - 1]] = shape;
+}
 
 // Parses the text again, without the large numbers in fields that are not read.
 bool parse_mended(cm_event_json_t *json, cm_str_t text, dom::element *root)
@@ -284,13 +322,11 @@ extern "C" int cm_event_json_parse(cm_event_json_t *json, cm_str_t text, cm_aren
 {
     // Shapes read numbers as milliseconds.
     const bool fast = json->times.unit == CM_TIMESTAMP_AUTO || json->times.unit == CM_TIMESTAMP_MS;
-    if (fast && cm_shape_read(&json->shape, text, arena, event))
+    if (fast && read_by_shape(json, text, arena, event))
         return 0;
     int rc = parse_fully(json, text, arena, event, unknown, err);
-    if (rc == 0 && fast && (json->shape.count == 0 || ++json->misses >= MISSES)) {
-        cm_shape_learn(&json->shape, text);
-        json->misses = 0;
-    }
+    if (rc == 0 && fast)
+        learn_shape(json, text);
     return rc;
 }
 
