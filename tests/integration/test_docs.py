@@ -122,6 +122,7 @@ def read_collect(t, reader):
     page.passes("<button", "test_browser_events.py clicks on such an element")
     page.settings("collect:\n  script:")
     page.passes("<script", "test_browser.py loads such a script")
+    page.passes("import { event, init }", "test_npm.py calls these functions")
     page.passes("<img", "test_collect_http.py asks for it")
     collecting = reader.begin("clickmill collect --data collected")
     t.until(lambda: "taking events" in collecting.text, "it listens", process=collecting)
