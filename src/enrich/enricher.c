@@ -3,6 +3,7 @@
 #include "enrich/geo.h"
 #include "enrich/ua.h"
 #include "enrich/url.h"
+#include "event/props.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -155,6 +156,19 @@ static void fill_agent(const cm_ua_t *ua, cm_arena_t *arena, cm_event_t *event)
     fill(&event->device, ua->device.family, arena);
 }
 
+/* Notes which bot made the event. */
+static void fill_bot(const cm_ua_t *ua, cm_arena_t *arena, cm_event_t *event)
+{
+    const cm_prop_t ours[CM_PROPS_OURS] = {
+        {CM_STR(CM_PROP_BOT), ua->bot.name, true},
+        {CM_STR(CM_PROP_BOT_KIND), cm_str(cm_bot_kind_name(ua->bot.kind)), true},
+    };
+    cm_event_extra_t *extra = cm_event_extra_edit(event, arena);
+
+    extra->text[CM_EXTRA_PROPS] =
+        cm_props_add(extra->text[CM_EXTRA_PROPS], ours, CM_PROPS_OURS, arena);
+}
+
 cm_bot_kind_t cm_enricher_visit(void *context, const cm_enrich_visit_t *visit, cm_arena_t *arena,
                                 cm_event_t *event)
 {
@@ -166,6 +180,8 @@ cm_bot_kind_t cm_enricher_visit(void *context, const cm_enrich_visit_t *visit, c
         if (ua->bot.kind != CM_BOT_NONE && !options->keep_bots)
             return ua->bot.kind;
         fill_agent(ua, arena, event);
+        if (ua->bot.kind != CM_BOT_NONE)
+            fill_bot(ua, arena, event);
     }
     fill_place(enricher, visit->address, arena, event);
     if (!options->keep_urls || options->drop_query)

@@ -33,7 +33,8 @@ cm_enricher_t *cm_enricher_new(cm_enrichment_t *enrichment);
 void cm_enricher_free(cm_enricher_t *enricher);
 
 /* A cm_enrich_fn whose context is a cm_enricher_t of a started enrichment. Fills empty fields,
- * cleans the URL, and returns the kind of a bot unless bots are kept. */
+ * cleans the URL, and returns the kind of a bot. Where bots are kept, they get the properties `bot`
+ * and `bot_kind` instead. */
 cm_bot_kind_t cm_enricher_visit(void *enricher, const cm_enrich_visit_t *visit, cm_arena_t *arena,
                                 cm_event_t *event);
 

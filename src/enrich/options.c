@@ -22,7 +22,8 @@ const cm_option_t cm_enrich_option_rows[] = {
      .def = "auto",
      .choices = "auto|keep|drop",
      .key = "enrich.bots",
-     .help = "visits of bots; auto drops them, but keeps them with --all"},
+     .help = "visits of bots; auto drops them, but keeps them with --all; kept ones have props.bot "
+             "and props.bot_kind"},
     {.name = "clean-urls",
      .type = CM_OPT_FLAG,
      .offset = offsetof(cm_enrich_settings_t, clean_urls),

@@ -1,4 +1,5 @@
-/* Kinds of bots: programs that visit pages. Accounts count bots by kind. Constants only. */
+/* Kinds of bots: programs that visit pages. Accounts count bots by kind. Pure functions, for any
+ * thread. */
 #ifndef CM_EVENT_BOT_H
 #define CM_EVENT_BOT_H
 

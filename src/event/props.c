@@ -296,12 +296,18 @@ static cm_str_t write_props(const cm_prop_t *props, size_t count, cm_arena_t *ar
     return (cm_str_t){from, (size_t)(at - from)};
 }
 
+static bool is_ours(const cm_prop_t *prop)
+{
+    return cm_str_equal(prop->key, CM_STR(CM_PROP_BOT)) ||
+           cm_str_equal(prop->key, CM_STR(CM_PROP_BOT_KIND));
+}
+
 int cm_props_make(cm_prop_t *props, size_t count, cm_arena_t *arena, cm_str_t *canonical,
                   cm_err_t *err)
 {
     cm_prop_t *scratch =
         count == 0 ? NULL : (cm_prop_t *)cm_arena_alloc(arena, count * sizeof *scratch);
-    size_t kept = 0;
+    size_t kept = 0, ours = 0;
 
     sort_props(props, count, scratch);
     for (size_t i = 0; i < count; i++) {
@@ -312,10 +318,12 @@ int cm_props_make(cm_prop_t *props, size_t count, cm_arena_t *arena, cm_str_t *c
         int rc = check_prop(&props[i], err);
         if (rc < 0)
             return rc;
+        ours += is_ours(&props[i]);
         props[kept++] = props[i];
     }
-    if (kept > CM_PROPS_MAX)
-        return cm_fail(err, CM_EREJECT, "props has %zu keys, the limit is %d", kept, CM_PROPS_MAX);
+    if (kept - ours > CM_PROPS_MAX)
+        return cm_fail(err, CM_EREJECT, "props has %zu keys, the limit is %d", kept - ours,
+                       CM_PROPS_MAX);
     *canonical = write_props(props, kept, arena);
     return 0;
 }

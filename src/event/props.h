@@ -15,12 +15,15 @@ enum {
     CM_PROPS_MAX = 32,       /* properties of an event */
     CM_PROP_KEY_MAX = 64,    /* bytes */
     CM_PROP_VALUE_MAX = 256, /* bytes of a text, without quotes and escapes, or of a number */
-    /* Bytes of the canonical form at most: every byte of a text may be escaped to six. The two
-     * properties of a bot (CM_PROPS_OURS) come beyond the 32. */
-    CM_PROPS_OURS = 2,
+    CM_PROPS_OURS = 2,       /* of a bot that is kept; they come beyond the 32 */
+    /* Bytes of the canonical form at most: every byte of a text may be escaped to six. */
     CM_PROPS_SIZE_MAX =
         (CM_PROPS_MAX + CM_PROPS_OURS) * (6 * (CM_PROP_KEY_MAX + CM_PROP_VALUE_MAX) + 8) + 2,
 };
+
+/* The keys of our own properties. An event that was exported has them, too. */
+#define CM_PROP_BOT      "bot"
+#define CM_PROP_BOT_KIND "bot_kind"
 
 typedef struct cm_prop {
     cm_str_t key;   /* without quotes and escapes */

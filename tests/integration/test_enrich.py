@@ -463,6 +463,9 @@ def test_bots(t):
         account, events = imported(t, content, *options, data="kept%d" % number)
         t.equal((account["accepted"], account.get("bots", 0)), (3, 0), "account with %s" % options)
         t.equal([event["browser"] for event in events], ["Firefox", "curl", "Googlebot"], "browsers")
+        t.equal([event.get("props") for event in events],
+                [None, {"bot": "curl", "bot_kind": "http-library"},
+                 {"bot": "Googlebot", "bot_kind": "search-engine"}], "props")
     account, _ = imported(t, content, "--all", "--bots", "drop", data="dropped")
     t.equal((account["accepted"], account["bots"]), (1, 2), "account with --all --bots drop")
     said = t.clickmill("import", "--data", "said", "--format", "combined", "-",

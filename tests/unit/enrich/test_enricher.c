@@ -175,7 +175,7 @@ static void fills_what_is_missing(void **state)
 static void leaves_bots_out(void **state)
 {
     cm_arena_t arena = CM_ARENA_INIT;
-    cm_event_t event = {.url = CM_STR("/")};
+    cm_event_t event = {.url = CM_STR("/")}, person = event;
 
     (void)state;
     assert_int_equal(CM_BOT_HTTP_LIBRARY,
@@ -183,6 +183,32 @@ static void leaves_bots_out(void **state)
     assert_int_equal(CM_BOT_NONE, visit((cm_enrich_options_t){.geoip = "none", .keep_bots = true},
                                         "h", "curl/8", &event, &arena));
     assert_text("curl", event.browser);
+    assert_text("{\"bot\": \"curl\", \"bot_kind\": \"http-library\"}",
+                event.extra->text[CM_EXTRA_PROPS]);
+    assert_int_equal(CM_BOT_NONE, visit((cm_enrich_options_t){.geoip = "none", .keep_bots = true},
+                                        "h", AGENT, &person, &arena));
+    assert_null(person.extra);
+    cm_arena_free(&arena);
+}
+
+/* The two properties replace those of a sender and leave the others. */
+static void kept_bots_have_a_name(void **state)
+{
+    cm_arena_t arena = CM_ARENA_INIT;
+    const cm_event_extra_t extra = {
+        .text = {[CM_EXTRA_NAME] = CM_STR("signup"),
+                 [CM_EXTRA_PROPS] = CM_STR("{\"a\": 1, \"bot\": true, \"plan\": \"pro\"}")},
+        .engaged_ms = -1};
+    cm_event_t event = {.url = CM_STR("/"), .extra = &extra};
+
+    (void)state;
+    assert_int_equal(CM_BOT_NONE,
+                     visit((cm_enrich_options_t){.geoip = "none", .keep_bots = true}, "h",
+                           "Mozilla/5.0 (compatible; GPTBot/1.2)", &event, &arena));
+    assert_text("{\"a\": 1, \"bot\": \"GPTBot\", \"bot_kind\": \"ai-crawler\", \"plan\": "
+                "\"pro\"}",
+                event.extra->text[CM_EXTRA_PROPS]);
+    assert_text("signup", event.extra->text[CM_EXTRA_NAME]);
     cm_arena_free(&arena);
 }
 
@@ -237,6 +263,7 @@ int main(void)
         cmocka_unit_test(says_what_it_cannot_open),
         cmocka_unit_test(fills_what_is_missing),
         cmocka_unit_test(leaves_bots_out),
+        cmocka_unit_test(kept_bots_have_a_name),
         cmocka_unit_test(reads_what_logs_escape),
         cmocka_unit_test(has_a_variant_for_each_meaning),
     };

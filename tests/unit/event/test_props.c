@@ -85,6 +85,22 @@ static void counts_to_32(void **state)
     free(one_more);
 }
 
+/* What `--bots keep` adds does not count, so that an exported event can be imported. */
+static void those_of_a_bot_come_beyond(void **state)
+{
+    char *fits = many(32, 0), *one_more = many(33, 0);
+    char json[1400];
+
+    (void)state;
+    snprintf(json, sizeof json, "{\"bot_kind\": \"seo\", \"bot\": \"x\", %s", fits + 1);
+    assert_non_null(
+        strstr(read_props(json), "{\"bot\": \"x\", \"bot_kind\": \"seo\", \"k001\": 1"));
+    snprintf(json, sizeof json, "{\"bot\": \"x\", %s", one_more + 1);
+    assert_string_equal("props has 33 keys, the limit is 32", read_props(json));
+    free(fits);
+    free(one_more);
+}
+
 static void long_keys_and_values_are_refused(void **state)
 {
     cm_buf_t umlauts = CM_BUF_INIT;
@@ -227,6 +243,7 @@ int main(void)
         cmocka_unit_test(null_and_empty_are_absent),
         cmocka_unit_test(of_equal_keys_the_last_wins),
         cmocka_unit_test(counts_to_32),
+        cmocka_unit_test(those_of_a_bot_come_beyond),
         cmocka_unit_test(long_keys_and_values_are_refused),
         cmocka_unit_test(everything_else_is_refused),
         cmocka_unit_test(are_listed_and_added_to),
