@@ -91,7 +91,7 @@ struct cm_collector_request {
 void cm_collector_read(cm_collector_request_t *request);
 
 /* The same for the event of an image. */
-void cm_collector_read_pixel(cm_collector_request_t *request, cm_str_t url, cm_str_t user_id);
+void cm_collector_read_pixel(cm_collector_request_t *request, const cm_posted_image_t *image);
 
 /* Passes the parser's events to the inbox and suspends the connection until they are durable. */
 void cm_collector_store(cm_collector_request_t *request);

@@ -1,6 +1,10 @@
-/* GET /pixel.gif: an image that counts a page view. */
+/* GET /pixel.gif: an image that counts a page view, or an event of another name. */
 #include "serve/collector_inside.h"
 #include "serve/head.h"
+
+#include <stdlib.h>
+
+#define PROP "props." /* what names of parameters for props begin with */
 
 static const unsigned char gif[] = {
     'G', 'I', 'F', '8', '9', 'a',  1, 0, 1, 0, 0x80, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x21, 0xf9, 4,
@@ -30,6 +34,30 @@ static bool wants_privacy(const cm_collector_request_t *request)
 static cm_str_t argument(const cm_collector_request_t *request, const char *name)
 {
     return cm_str(MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name));
+}
+
+static enum MHD_Result add_prop(void *context, enum MHD_ValueKind kind, const char *name,
+                                const char *value)
+{
+    cm_posted_image_t *image = context;
+    (void)kind;
+
+    if (strncmp(name, PROP, sizeof PROP - 1) != 0)
+        return MHD_YES;
+    image->props = cm_realloc(image->props, (image->prop_count + 1) * sizeof *image->props);
+    image->props[image->prop_count++] =
+        (cm_prop_t){.key = cm_str(name + sizeof PROP - 1), .value = cm_str(value), .is_text = true};
+    return MHD_YES;
+}
+
+static void read_image(cm_collector_request_t *request, cm_str_t url)
+{
+    cm_posted_image_t image = {
+        .url = url, .user_id = argument(request, "user_id"), .name = argument(request, "name")};
+
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, add_prop, &image);
+    cm_collector_read_pixel(request, &image);
+    free(image.props);
 }
 
 static enum MHD_Result take_pixel(cm_collector_request_t *request, const char *method)
@@ -62,7 +90,7 @@ static enum MHD_Result take_pixel(cm_collector_request_t *request, const char *m
     if (!cm_collector_within_rate(request, &result) || !cm_collector_has_room(request, &result))
         return result;
     cm_sender_visitor(&request->collector->rules, request->connection, &request->sender);
-    cm_collector_read_pixel(request, url, argument(request, "user_id"));
+    read_image(request, url);
     return cm_collector_settle_at_once(request);
 }
 

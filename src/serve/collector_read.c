@@ -313,19 +313,19 @@ void cm_collector_read(cm_collector_request_t *request)
     }
 }
 
-void cm_collector_read_pixel(cm_collector_request_t *request, cm_str_t url, cm_str_t user_id)
+void cm_collector_read_pixel(cm_collector_request_t *request, const cm_posted_image_t *image)
 {
     cm_err_t err;
     cm_collector_parser_t *parser = request->held.parser = take_parser(request->collector);
     const cm_str_t referrer = cm_str(cm_sender_header(request->connection, "Referer"));
 
     set_sender(request, referrer);
-    if (!charge(request, 0, url.len)) {
+    if (!charge(request, 0, image->url.len)) {
         request->outcome = CM_COLLECTOR_OUTCOME_RATE;
         return;
     }
-    const int rc = cm_posted_pixel(parser->poster, url, user_id, request->held.posted,
-                                   &parser->batch, &request->result, &err);
+    const int rc = cm_posted_pixel(parser->poster, image, request->held.posted, &parser->batch,
+                                   &request->result, &err);
     request->outcome = outcome_of(request, rc, &err);
 }
 

@@ -663,6 +663,33 @@ def test_pixel(t):
         t.true(abs(now - one["timestamp"]) < 20000, "timestamp %d" % one["timestamp"])
 
 
+def test_pixel_of_an_event(t):
+    """Name and props of the address; what breaks a rule is refused with its reason."""
+    collector = Collector(t, "--sites", "shop.example", check=False)
+
+    def ask(query):
+        return collector.get("/pixel.gif?" + query, ("User-Agent", FIREFOX), ("Referer", SITE + "/a"))
+    is_pixel(t, ask("name=opened&props.list=news%20letter&props.value=12.50&props.a=1&props.a=2"
+                    "&props.none=&props=x&propsx.b=1&name2=y&user_id=u1"))
+    is_pixel(t, ask("name=&props.n=%C3%A4%22"))
+    is_pixel(t, ask("name=pageview"))
+    is_pixel(t, ask("&".join("props.k%02d=%d" % (i, i) for i in range(32)) + "&props.empty=&name=most"))
+    for query, wanted in (
+            ("name=" + "x" * 65, "name"), ("name=%FF", "name"), ("name=engagement", "engaged_ms"),
+            ("props.=1", "props"), ("props.a=" + "x" * 257, "props"), ("props.a=%FF", "props"),
+            ("props." + "k" * 65 + "=1", "props"),
+            ("&".join("props.k%d=1" % i for i in range(33)), "props")):
+        answer = ask(query)
+        t.equal(answer.status, 400, query[:80])
+        t.true(wanted in answer.json["errors"][0]["reason"], str(answer.json))
+    stored = collector.stop()
+    t.equal({(one.get("name"), json.dumps(one.get("props"), ensure_ascii=False)) for one in stored},
+            {("opened", '{"a": "2", "list": "news letter", "value": "12.50"}'),
+             (None, '{"n": "ä\\""}'), (None, "null"),
+             ("most", json.dumps({"k%02d" % i: str(i) for i in range(32)}))}, "events")
+    t.equal([one["user_id"] for one in stored if one.get("name") == "opened"], ["u1"], "user")
+
+
 def test_pixel_with_cookies(t):
     collector = Collector(t, "--sites", "shop.example", "--visitor", "cookie", check=False)
 

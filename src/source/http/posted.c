@@ -570,7 +570,7 @@ void cm_posting_free(cm_posting_t *reading)
     free(reading);
 }
 
-int cm_posted_pixel(cm_poster_t *poster, cm_str_t url, cm_str_t user_id,
+int cm_posted_pixel(cm_poster_t *poster, const cm_posted_image_t *image,
                     const cm_posted_sender_t *sender, cm_batch_t *batch, cm_posted_result_t *result,
                     cm_err_t *err)
 {
@@ -586,9 +586,9 @@ int cm_posted_pixel(cm_poster_t *poster, cm_str_t url, cm_str_t user_id,
     if (rc < 0)
         return rc;
     cm_event_t *event = cm_batch_slot(batch);
-    *event = (cm_event_t){.url = url, .user_id = user_id};
     reading.position = 1;
-    count(&reading, take_event(&reading, &nothing, event, &why), &why);
+    rc = cm_posted_image_read(image, &batch->arena, event, &why);
+    count(&reading, rc < 0 ? rc : take_event(&reading, &nothing, event, &why), &why);
     settle(&reading);
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "event/batch.h"
 #include "event/json.h"
 #include "source/http/daily_key.h"
+#include "source/http/posted_image.h"
 #include "source/http/resent.h"
 
 #include <stdatomic.h>
@@ -80,8 +81,8 @@ int cm_posting_turn(cm_posting_t *posting, int64_t until_ns, cm_err_t *err);
 /* NULL is allowed. */
 void cm_posting_free(cm_posting_t *posting);
 
-/* Adds the event of a page that can only request an image; `user_id` may be empty. */
-int cm_posted_pixel(cm_poster_t *poster, cm_str_t url, cm_str_t user_id,
+/* Adds the event of a page that can only request an image. The props are sorted in place. */
+int cm_posted_pixel(cm_poster_t *poster, const cm_posted_image_t *image,
                     const cm_posted_sender_t *sender, cm_batch_t *batch, cm_posted_result_t *result,
                     cm_err_t *err);
 
