@@ -100,6 +100,17 @@ def replace(text, match):
     return re.sub(r"\$(\d)", lambda found: group(match, int(found[1])) or "", text).strip() or None
 
 
+def version(parts):
+    """The parts of a version in one string, as toVersionString() of the implementation in JavaScript
+    joins them; None when there is no major version."""
+    text = ""
+    for number, part in enumerate(parts):
+        if not part:
+            break
+        text += ("." if number == 1 or number > 1 and part[0] in "0123456789" else "") + part
+    return text or None
+
+
 class Rules:
     def __init__(self):
         given = load(RULES)
@@ -119,24 +130,25 @@ class Rules:
     def browser(self, agent):
         match, rule = self.first(0, agent)
         if match is None:
-            return {"family": "Other", "major": None, "minor": None, "patch": None}
+            return {"family": "Other", "major": None, "minor": None, "patch": None, "version": None}
         family = rule.get("family_replacement")
         family = family.replace("$1", match[1]) if family and "$1" in family else family or match[1]
         parts = {"family": family}
         for number, name in enumerate(("major", "minor", "patch")):
             given = rule.get("v%d_replacement" % (number + 1))
             parts[name] = given or group(match, number + 2)
-        return parts
+        return dict(parts, version=version(list(parts.values())[1:]))
 
     def os(self, agent):
         match, rule = self.first(1, agent)
         names = ("family", "major", "minor", "patch", "patch_minor")
         if match is None:
-            return dict(dict.fromkeys(names), family="Other")
+            return dict(dict.fromkeys(names), family="Other", version=None)
         keys = ("os_replacement", "os_v1_replacement", "os_v2_replacement", "os_v3_replacement",
                 "os_v4_replacement")
-        return {name: replace(rule.get(key) or "$%d" % (number + 1), match)
-                for number, (name, key) in enumerate(zip(names, keys))}
+        parts = {name: replace(rule.get(key) or "$%d" % (number + 1), match)
+                 for number, (name, key) in enumerate(zip(names, keys))}
+        return dict(parts, version=version(list(parts.values())[1:]))
 
     def device(self, agent):
         match, rule = self.first(2, agent)

@@ -57,11 +57,13 @@ static void add_agent(finder_t *finder, cm_str_t agent)
     add_text(buf, ",", "major", ua->browser.major);
     add_text(buf, ",", "minor", ua->browser.minor);
     add_text(buf, ",", "patch", ua->browser.patch);
+    add_text(buf, ",", "version", ua->browser.version);
     add_text(buf, "},\"os\":{", "family", ua->os.family);
     add_text(buf, ",", "major", ua->os.major);
     add_text(buf, ",", "minor", ua->os.minor);
     add_text(buf, ",", "patch", ua->os.patch);
     add_text(buf, ",", "patch_minor", ua->os.patch_minor);
+    add_text(buf, ",", "version", ua->os.version);
     add_text(buf, "},\"device\":{", "family", ua->device.family);
     add_text(buf, ",", "brand", ua->device.brand);
     add_text(buf, ",", "model", ua->device.model);
@@ -73,13 +75,14 @@ static void add_agent(finder_t *finder, cm_str_t agent)
 
 static int add_address(finder_t *finder, cm_str_t address, cm_err_t *err)
 {
-    cm_geo_place_t place = {CM_STR(""), CM_STR(""), CM_STR("")};
+    cm_geo_place_t place = CM_GEO_PLACE_NONE;
 
     int rc =
         finder->reader != NULL ? cm_geo_find(finder->reader, cm_str_trim(address), &place, err) : 0;
     if (rc < 0)
         return rc;
     add_text(&finder->out, "{", "country", place.country);
+    add_text(&finder->out, ",", "region", place.region);
     add_text(&finder->out, ",", "city", place.city);
     add_text(&finder->out, ",", "iso_code", place.iso_code);
     cm_buf_add_text(&finder->out, "}\n");

@@ -1,5 +1,6 @@
 #include "enrich/enricher.h"
 
+#include "enrich/arrival.h"
 #include "enrich/geo.h"
 #include "enrich/ua.h"
 #include "enrich/url.h"
@@ -127,14 +128,16 @@ static void note_failure(cm_enrichment_t *enrichment, const cm_err_t *err)
     pthread_mutex_unlock(&enrichment->lock);
 }
 
+/* A region is filled only if it is that of the event's country and city. */
 static void fill_place(cm_enricher_t *enricher, cm_str_t address, cm_arena_t *arena,
-                       cm_event_t *event)
+                       cm_event_t *event, cm_event_extra_t *extra)
 {
     cm_geo_t *geo = atomic_load_explicit(&enricher->enrichment->geo, memory_order_acquire);
+    cm_str_t *region = &extra->text[CM_EXTRA_REGION];
     cm_geo_place_t place;
     cm_err_t err;
 
-    if (geo == NULL || (event->country.len > 0 && event->city.len > 0))
+    if (geo == NULL || (event->country.len > 0 && event->city.len > 0 && region->len > 0))
         return;
     if (enricher->reader == NULL)
         enricher->reader = cm_geo_reader_new(geo);
@@ -142,6 +145,8 @@ static void fill_place(cm_enricher_t *enricher, cm_str_t address, cm_arena_t *ar
         note_failure(enricher->enrichment, &err);
     fill(&event->country, place.country, arena);
     fill(&event->city, place.city, arena);
+    if (cm_str_equal(event->country, place.country) && cm_str_equal(event->city, place.city))
+        fill(region, place.region, arena);
 }
 
 static const cm_ua_t *find_agent(cm_enricher_t *enricher, cm_str_t agent)
@@ -149,59 +154,84 @@ static const cm_ua_t *find_agent(cm_enricher_t *enricher, cm_str_t agent)
     return cm_ua_find(enricher->parser, unescape(enricher, agent));
 }
 
-static void fill_agent(const cm_ua_t *ua, cm_arena_t *arena, cm_event_t *event)
+/* A version is filled only if it is that of the event's browser or system. */
+static void fill_agent(const cm_ua_t *ua, cm_arena_t *arena, cm_event_t *event,
+                       cm_event_extra_t *extra)
 {
     fill(&event->browser, ua->browser.family, arena);
     fill(&event->os, ua->os.family, arena);
     fill(&event->device, ua->device.family, arena);
+    if (cm_str_equal(event->browser, ua->browser.family))
+        fill(&extra->text[CM_EXTRA_BROWSER_VERSION], ua->browser.version, arena);
+    if (cm_str_equal(event->os, ua->os.family))
+        fill(&extra->text[CM_EXTRA_OS_VERSION], ua->os.version, arena);
+}
+
+/* A copy of the event's optional fields. */
+static cm_event_extra_t extra_of(const cm_event_t *event)
+{
+    return event->extra != NULL ? *event->extra : CM_EVENT_EXTRA_NONE;
 }
 
 /* Notes which bot made the event. */
-static void fill_bot(const cm_ua_t *ua, cm_arena_t *arena, cm_event_t *event)
+static void fill_bot(const cm_ua_t *ua, cm_arena_t *arena, cm_event_extra_t *extra)
 {
     const cm_prop_t ours[CM_PROPS_OURS] = {
         {CM_STR(CM_PROP_BOT), ua->bot.name, true},
         {CM_STR(CM_PROP_BOT_KIND), cm_str(cm_bot_kind_name(ua->bot.kind)), true},
     };
-    cm_event_extra_t *extra = cm_event_extra_edit(event, arena);
 
     extra->text[CM_EXTRA_PROPS] =
         cm_props_add(extra->text[CM_EXTRA_PROPS], ours, CM_PROPS_OURS, arena);
 }
 
 cm_bot_kind_t cm_enricher_visit(void *context, const cm_enrich_visit_t *visit, cm_arena_t *arena,
-                                cm_event_t *event)
+                                cm_event_t *event, cm_enrich_cut_t *cut)
 {
     cm_enricher_t *enricher = context;
     const cm_enrich_options_t *options = &enricher->enrichment->options;
+    const cm_arrival_rules_t rules = {.clean = !options->keep_urls || options->drop_query,
+                                      .drop_query = options->drop_query};
+    cm_event_extra_t extra = extra_of(event);
 
     if (visit->agent.len > 0) {
         const cm_ua_t *ua = find_agent(enricher, visit->agent);
         if (ua->bot.kind != CM_BOT_NONE && !options->keep_bots)
             return ua->bot.kind;
-        fill_agent(ua, arena, event);
+        fill_agent(ua, arena, event, &extra);
         if (ua->bot.kind != CM_BOT_NONE)
-            fill_bot(ua, arena, event);
+            fill_bot(ua, arena, &extra);
     }
-    fill_place(enricher, visit->address, arena, event);
-    if (!options->keep_urls || options->drop_query)
-        event->url = cm_url_clean(event->url, options->drop_query, arena);
+    fill_place(enricher, visit->address, arena, event, &extra);
+    cm_arrival_fill(&rules, visit, event->url, arena, &extra, cut);
+    if (rules.clean)
+        event->url = cm_url_clean(event->url, rules.drop_query, arena);
+    event->extra = cm_event_extra_keep(&extra, arena);
     return CM_BOT_NONE;
+}
+
+static bool lacks_agent(const cm_event_t *event, const cm_event_extra_t *extra)
+{
+    return event->browser.len == 0 || event->os.len == 0 || event->device.len == 0 ||
+           extra->text[CM_EXTRA_BROWSER_VERSION].len == 0 ||
+           extra->text[CM_EXTRA_OS_VERSION].len == 0;
 }
 
 void cm_enricher_fill(void *context, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
                       cm_event_t *event)
 {
     cm_enricher_t *enricher = context;
+    cm_event_extra_t extra = extra_of(event);
     cm_err_t err;
 
-    if (agent.len > 0 && (event->browser.len == 0 || event->os.len == 0 || event->device.len == 0))
-        fill_agent(find_agent(enricher, agent), arena, event);
-    if (address.len == 0)
-        return;
-    if (cm_enrichment_start(enricher->enrichment, &err) < 0)
-        note_failure(enricher->enrichment, &err);
-    fill_place(enricher, address, arena, event);
+    if (agent.len > 0 && lacks_agent(event, &extra))
+        fill_agent(find_agent(enricher, agent), arena, event, &extra);
+    if (address.len > 0) {
+        if (cm_enrichment_start(enricher->enrichment, &err) < 0)
+            note_failure(enricher->enrichment, &err);
+        fill_place(enricher, address, arena, event, &extra);
+    }
+    event->extra = cm_event_extra_keep(&extra, arena);
 }
 
 int cm_enrichment_check(cm_enrichment_t *enrichment, cm_err_t *err)

@@ -11,8 +11,8 @@
 typedef struct cm_enrich_options {
     const char *geoip; /* a .mmdb file; NULL: the built-in database; "none": no database */
     bool keep_bots;
-    bool keep_urls;  /* URLs stay as they are; otherwise they are cleaned, see url.h */
-    bool drop_query; /* removes the query of URLs, also with keep_urls */
+    bool keep_urls; /* URLs and referrers stay as they are; otherwise they are cleaned, see url.h */
+    bool drop_query; /* removes their query, also with keep_urls */
     const cm_log_t *log;
 } cm_enrich_options_t;
 
@@ -36,7 +36,7 @@ void cm_enricher_free(cm_enricher_t *enricher);
  * cleans the URL, and returns the kind of a bot. Where bots are kept, they get the properties `bot`
  * and `bot_kind` instead. */
 cm_bot_kind_t cm_enricher_visit(void *enricher, const cm_enrich_visit_t *visit, cm_arena_t *arena,
-                                cm_event_t *event);
+                                cm_event_t *event, cm_enrich_cut_t *cut);
 
 /* A cm_event_json_fill_fn whose context is a cm_enricher_t. Starts the enrichment if necessary.
  * Fills empty fields and leaves no event out. */

@@ -2,6 +2,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "base/put.h"
 #include "enrich/countries.h"
 #include "enrich/geo_database.h"
 #include "event/event.h"
@@ -36,10 +37,10 @@ struct cm_geo {
 
 /* A decoded record of the database; many addresses share one. */
 typedef struct record {
-    uint32_t key;                     /* its offset in the database plus 1; 0: free */
-    uint16_t country, city, iso_code; /* lengths */
+    uint32_t key;                             /* its offset in the database plus 1; 0: free */
+    uint16_t country, region, city, iso_code; /* lengths */
     uint16_t cap;
-    char *text; /* the three strings, one after the other */
+    char *text; /* the four strings, one after the other */
 } record_t;
 
 struct cm_geo_reader {
@@ -199,9 +200,9 @@ static cm_str_t text_at(MMDB_entry_s *entry, const char *const *path, int *statu
 }
 
 /* The string as the contract allows it: cut to the limit, and valid UTF-8. */
-static cm_str_t proper(cm_str_t text)
+static cm_str_t proper(cm_str_t text, size_t limit)
 {
-    text.len = (size_t)cm_utf8_head(text, CM_FIELD_MAX);
+    text.len = (size_t)cm_utf8_head(text, (int)limit);
     return cm_utf8_valid(text.data, text.len) ? text : CM_STR("");
 }
 
@@ -223,7 +224,9 @@ static int decode(MMDB_entry_s *entry, cm_geo_place_t *place)
         *const city[] = {"city", "names", "en", NULL},
         *const code[] = {"country", "iso_code", NULL}, *const flat_code[] = {"country_code", NULL},
         *const flat_name[] = {"country_name", NULL}, *const flat_country[] = {"country", NULL},
-        *const flat_city[] = {"city", NULL};
+        *const flat_city[] = {"city", NULL},
+        *const region[] = {"subdivisions", "0", "names", "en", NULL},
+        *const flat_region[] = {"region", NULL}, *const flat_state[] = {"state1", NULL};
     int status = check_record(entry);
 
     if (status != MMDB_SUCCESS)
@@ -241,15 +244,21 @@ static int decode(MMDB_entry_s *entry, cm_geo_place_t *place)
         place->country = cm_country_name(place->iso_code);
     if (place->city.len == 0)
         place->city = text_at(entry, flat_city, &status);
-    place->country = proper(place->country);
-    place->city = proper(place->city);
-    place->iso_code = proper(place->iso_code);
+    place->region = text_at(entry, region, &status);
+    if (place->region.len == 0)
+        place->region = text_at(entry, flat_region, &status);
+    if (place->region.len == 0)
+        place->region = text_at(entry, flat_state, &status);
+    place->country = proper(place->country, CM_FIELD_MAX);
+    place->region = proper(place->region, cm_extra_limits[CM_EXTRA_REGION]);
+    place->city = proper(place->city, CM_FIELD_MAX);
+    place->iso_code = proper(place->iso_code, CM_FIELD_MAX);
     return status;
 }
 
 static void keep(record_t *record, uint32_t key, const cm_geo_place_t *place)
 {
-    size_t need = place->country.len + place->city.len + place->iso_code.len;
+    size_t need = place->country.len + place->region.len + place->city.len + place->iso_code.len;
 
     if (record->cap < need || record->text == NULL) {
         free(record->text);
@@ -258,23 +267,23 @@ static void keep(record_t *record, uint32_t key, const cm_geo_place_t *place)
     }
     record->key = key;
     record->country = (uint16_t)place->country.len;
+    record->region = (uint16_t)place->region.len;
     record->city = (uint16_t)place->city.len;
     record->iso_code = (uint16_t)place->iso_code.len;
-    memcpy(record->text, place->country.data, place->country.len);
-    memcpy(record->text + record->country, place->city.data, place->city.len);
-    memcpy(record->text + record->country + record->city, place->iso_code.data,
-           place->iso_code.len);
+    char *at = cm_put_str(record->text, place->country);
+    at = cm_put_str(at, place->region);
+    at = cm_put_str(at, place->city);
+    cm_put_str(at, place->iso_code);
 }
 
 static cm_geo_place_t place_of(const record_t *record)
 {
-    const char *text = record->text;
+    cm_geo_place_t place = {.country = {record->text, record->country}};
 
-    return (cm_geo_place_t){
-        .country = {text, record->country},
-        .city = {text + record->country, record->city},
-        .iso_code = {text + record->country + record->city, record->iso_code},
-    };
+    place.region = (cm_str_t){place.country.data + record->country, record->region};
+    place.city = (cm_str_t){place.region.data + record->region, record->city};
+    place.iso_code = (cm_str_t){place.city.data + record->city, record->iso_code};
+    return place;
 }
 
 /* ---- addresses ---- */
@@ -315,7 +324,7 @@ int cm_geo_find(cm_geo_reader_t *reader, cm_str_t address, cm_geo_place_t *place
     socket_address_t socket_address;
     int status;
 
-    *place = (cm_geo_place_t){CM_STR(""), CM_STR(""), CM_STR("")};
+    *place = CM_GEO_PLACE_NONE;
     if (!take_public(address, &socket_address))
         return 0;
     MMDB_s *mmdb = newest(reader);
@@ -330,11 +339,11 @@ int cm_geo_find(cm_geo_reader_t *reader, cm_str_t address, cm_geo_place_t *place
     if (record->key != key) {
         status = decode(&found.entry, place);
         if (status != MMDB_SUCCESS) {
-            *place = (cm_geo_place_t){CM_STR(""), CM_STR(""), CM_STR("")};
+            *place = CM_GEO_PLACE_NONE;
             return fail_broken(reader->geo, status, err);
         }
         keep(record, key, place);
     }
     *place = place_of(record);
-    return place->country.len + place->city.len + place->iso_code.len > 0;
+    return place->country.len + place->region.len + place->city.len + place->iso_code.len > 0;
 }

@@ -1,5 +1,5 @@
-/* Country and city of an address, from a database in the MaxMind DB format: a file that the user
- * names, or the database that is built into the program, which has only countries.
+/* Country, region and city of an address, from a database in the MaxMind DB format: a file that the
+ * user names, or the database that is built into the program, which has only countries.
  *
  * A cm_geo_t is shared by all threads. At most once a second it checks whether the file has
  * changed, and then opens it again. A cm_geo_reader_t belongs to one thread. It uses its database
@@ -20,9 +20,12 @@ typedef struct cm_geo_reader cm_geo_reader_t;
 /* Absent parts are empty. */
 typedef struct cm_geo_place {
     cm_str_t country; /* in English, "Germany" */
+    cm_str_t region;  /* the largest subdivision, in English: "Bavaria" */
     cm_str_t city;
-    cm_str_t iso_code; /* "DE" */
+    cm_str_t iso_code; /* of the country: "DE" */
 } cm_geo_place_t;
+
+#define CM_GEO_PLACE_NONE ((cm_geo_place_t){CM_STR(""), CM_STR(""), CM_STR(""), CM_STR("")})
 
 /* Opens the file; NULL is the built-in database. `log` is borrowed. CM_EINPUT when the file cannot
  * be read or is not such a database. */

@@ -10,7 +10,7 @@ enum {
     WAYS = 4, /* entries of a set, where a user agent may be cached */
     SETS = CM_UA_CACHE / WAYS,
     LONG_SETS = CM_UA_CACHE_LONG / WAYS,
-    STRINGS = 13, /* of a cm_ua_t */
+    STRINGS = 15, /* of a cm_ua_t */
 };
 
 /* A cached user agent and its result, in one piece of memory with all strings. */
@@ -87,10 +87,10 @@ const cm_ua_t *cm_ua_parse(cm_ua_parser_t *parser, cm_str_t agent)
 static void list_strings(cm_ua_t *ua, cm_str_t *strings[STRINGS])
 {
     cm_str_t *const all[STRINGS] = {
-        &ua->browser.family, &ua->browser.major, &ua->browser.minor, &ua->browser.patch,
-        &ua->os.family,      &ua->os.major,      &ua->os.minor,      &ua->os.patch,
-        &ua->os.patch_minor, &ua->device.family, &ua->device.brand,  &ua->device.model,
-        &ua->bot.name,
+        &ua->browser.family, &ua->browser.major,   &ua->browser.minor, &ua->browser.patch,
+        &ua->os.family,      &ua->os.major,        &ua->os.minor,      &ua->os.patch,
+        &ua->os.patch_minor, &ua->device.family,   &ua->device.brand,  &ua->device.model,
+        &ua->os.version,     &ua->browser.version, &ua->bot.name,
     };
     memcpy(strings, all, sizeof all);
 }

@@ -28,9 +28,11 @@ enum {
 typedef struct cm_ua {
     struct {
         cm_str_t family, major, minor, patch;
+        cm_str_t version; /* the parts joined: "17.4.1", see cm_ua_match() */
     } browser;
     struct {
         cm_str_t family, major, minor, patch, patch_minor;
+        cm_str_t version;
     } os;
     struct {
         cm_str_t family, brand, model;

@@ -39,6 +39,7 @@ struct cm_ua_matcher {
     int held_count;
     uint64_t candidates[WORDS]; /* a bit for each rule that can match */
     char texts[PARTS][CM_FIELD_MAX];
+    char versions[2][CM_UA_VERSION_MAX]; /* of browser and system */
     bool try_all;
     int used;   /* of texts */
     int groups; /* that the last match has set, including group 0, the whole match */
@@ -321,6 +322,24 @@ static void find_bot(cm_ua_matcher_t *matcher, ua_mode_t mode, cm_str_t agent, c
         ua->bot.name = CM_STR("Other");
 }
 
+/* Joins the parts of a version in one of the matcher's strings. */
+static cm_str_t join_version(char text[CM_UA_VERSION_MAX], const cm_str_t *parts, int count)
+{
+    size_t len = 0;
+
+    for (int i = 0; i < count && parts[i].len > 0; i++) {
+        const bool dot = i == 1 || (i > 1 && parts[i].data[0] >= '0' && parts[i].data[0] <= '9');
+        const size_t room = CM_UA_VERSION_MAX - len - dot;
+        if (parts[i].len > room)
+            break;
+        if (dot)
+            text[len++] = '.';
+        memcpy(text + len, parts[i].data, parts[i].len);
+        len += parts[i].len;
+    }
+    return (cm_str_t){text, len};
+}
+
 void cm_ua_match(cm_ua_matcher_t *matcher, cm_str_t agent, cm_ua_t *ua)
 {
     cm_str_t browser[4], os[5], device[3];
@@ -332,8 +351,9 @@ void cm_ua_match(cm_ua_matcher_t *matcher, cm_str_t agent, cm_ua_t *ua)
     find_parts(matcher, CM_UA_OS, mode, agent, os, 5);
     find_parts(matcher, CM_UA_DEVICE, mode, agent, device, 3);
     *ua = (cm_ua_t){
-        .browser = {browser[0], browser[1], browser[2], browser[3]},
-        .os = {os[0], os[1], os[2], os[3], os[4]},
+        .browser = {browser[0], browser[1], browser[2], browser[3],
+                    join_version(matcher->versions[0], browser + 1, 3)},
+        .os = {os[0], os[1], os[2], os[3], os[4], join_version(matcher->versions[1], os + 1, 4)},
         .device = {device[0], device[1], device[2]},
     };
     find_bot(matcher, mode, agent, ua);

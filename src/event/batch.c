@@ -82,6 +82,8 @@ void cm_account_add(cm_account_t *sum, const cm_account_t *more)
     sum->dead += more->dead;
     sum->spooled += more->spooled;
     sum->unknown_fields += more->unknown_fields;
+    sum->cut_referrers += more->cut_referrers;
+    sum->cut_campaigns += more->cut_campaigns;
 }
 
 void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from)

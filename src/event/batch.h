@@ -39,6 +39,9 @@ typedef struct cm_account {
     uint64_t dead;           /* permanently refused by the brokers; now dead letters */
     uint64_t spooled;        /* left in the spool */
     uint64_t unknown_fields; /* fields of accepted events that are not in the contract */
+    /* Of accepted events: values from outside that were too long. */
+    uint64_t cut_referrers; /* became their origin */
+    uint64_t cut_campaigns; /* became their first 256 bytes */
 } cm_account_t;
 
 typedef struct cm_batch {

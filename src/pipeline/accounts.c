@@ -45,6 +45,10 @@ void cm_accounts_add_json(cm_buf_t *buf, const cm_account_t *account)
         add_bots_json(buf, account);
     if (account->refused > 0)
         cm_buf_printf(buf, ",\"refused\":%llu", (unsigned long long)account->refused);
+    if (account->cut_referrers > 0)
+        cm_buf_printf(buf, ",\"cut_referrers\":%llu", (unsigned long long)account->cut_referrers);
+    if (account->cut_campaigns > 0)
+        cm_buf_printf(buf, ",\"cut_campaigns\":%llu", (unsigned long long)account->cut_campaigns);
     if (account->gone > 0)
         cm_buf_printf(buf, ",\"gone\":%llu", (unsigned long long)account->gone);
     if (has_spool(account))
@@ -151,6 +155,13 @@ void cm_accounts_add_lines(cm_buf_t *buf, const cm_account_t *account, const cha
     if (account->unknown_fields > 0)
         cm_buf_printf(buf, "%llu fields that the contract does not know were ignored\n",
                       (unsigned long long)account->unknown_fields);
+    if (account->cut_referrers > 0)
+        cm_buf_printf(buf,
+                      "%llu referrers that are too long or not UTF-8 were cut to their origin\n",
+                      (unsigned long long)account->cut_referrers);
+    if (account->cut_campaigns > 0)
+        cm_buf_printf(buf, "%llu campaign values of URLs were cut to 256 bytes\n",
+                      (unsigned long long)account->cut_campaigns);
 }
 
 void cm_accounts_add_answers_json(cm_buf_t *buf, const cm_index_refreshed_t *done, double seconds)

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 from datetime import datetime
 from urllib.parse import quote
@@ -139,6 +140,9 @@ def test_people_and_bots(t):
             t.equal((event["browser"], event["os"], event["device"]),
                     tuple(wanted[part]["family"] for part in ("browser", "os", "device")),
                     entry["agent"])
+            t.equal((event.get("browser_version"), event.get("os_version")),
+                    (wanted["browser"]["version"], wanted["os"]["version"]),
+                    "versions of " + entry["agent"])
 
 
 def test_again_and_overlapping_changes_nothing(t):
@@ -425,3 +429,114 @@ def test_a_site_without_a_host(t):
     t.write("a.log", log("8.8.8.8 - -"))
     result = t.clickmill("import", "--site", "https://", "a.log", check=USAGE)
     t.says(result, "names no host")
+
+
+# ---- referrers and campaigns
+
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:131.0) Gecko/20100101 Firefox/131.0"
+
+
+def visits(t, rows, name="visits.log"):
+    """A combined log of visitors who request one URL each: (URL, referrer) as bytes or text."""
+    lines = []
+    for number, row in enumerate(rows):
+        url, referrer = [part if isinstance(part, bytes) else part.encode() for part in row]
+        lines.append(b'198.51.100.%d - - [10/Mar/2026:10:00:%02d +0000] "GET %s HTTP/1.1" 200 512 "%s" "%s"\n'
+                     % (number + 1, number, url, referrer, FIREFOX.encode()))
+    return t.write(name, b"".join(lines))
+
+
+def stored(t, *names, data="data"):
+    """These fields of the events, in the order of time, without those that are absent."""
+    events = [json.loads(line) for line in t.clickmill("export", "--data", data).out.splitlines()]
+    return [{name: event[name] for name in names if name in event}
+            for event in sorted(events, key=lambda one: one["timestamp"])]
+
+
+# What servers write for the header, and what is kept: with cleaning, and without.
+REFERRERS = [
+    ("-", None, None),
+    ("", None, None),
+    ("  ", None, None),
+    ("https://www.google.com/", "https://www.google.com/", "https://www.google.com/"),
+    ("https://a.example?ref=https%3A//giter.example", "https://a.example?ref=https%3A//giter.example",
+     "https://a.example?ref=https%3A//giter.example"),
+    ("https://a.example/p?utm_source=x&id=3", "https://a.example/p?id=3",
+     "https://a.example/p?utm_source=x&id=3"),
+    (r"https://a.example/?q=\x22x\x22", "https://a.example/?q=%22x%22", r"https://a.example/?q=\x22x\x22"),
+    (r"https://a.example/\"x\"", "https://a.example/%22x%22", r"https://a.example/\"x\""),
+    ("https://a.example/search?q=two words", "https://a.example/search?q=two words",
+     "https://a.example/search?q=two words"),
+    ("https://a.example/caf\u00e9", "https://a.example/caf%C3%A9", "https://a.example/caf\u00e9"),
+    (b"https://a.example/caf\xe9", "https://a.example/caf%E9", "https://a.example/"),
+    (b"https://\xe9.example/", None, None),
+    ("https://xn--bcher-kva.example/", "https://xn--bcher-kva.example/", "https://xn--bcher-kva.example/"),
+    ("https://me:secret@b.example:8443/" + "x" * 2048, "https://b.example:8443/",
+     "https://b.example:8443/"),
+    ("about:" + "x" * 2048, None, None),
+    ("android-app://com.slack/", "android-app://com.slack/", "android-app://com.slack/"),
+    ("() { :;}; /bin/true", "() { :;}; /bin/true", "() { :;}; /bin/true"),
+]
+
+
+def test_referrers(t):
+    """Every form of the header is accepted; what does not fit is cut and counted."""
+    path = visits(t, [("/p%d" % number, row[0]) for number, row in enumerate(REFERRERS)])
+    for column, options, cut in ((1, (), 3), (2, ("--no-clean-urls",), 4)):
+        data = "data%d" % column
+        told = t.clickmill("import", "--data", data, "--no-process", *options, path)
+        t.equal(told.err, "read 17 = accepted 17 + rejected 0 + skipped 0\n"
+                "%d referrers that are too long or not UTF-8 were cut to their origin\n"
+                "next: clickmill process --data %s\n" % (cut, data), "account")
+        t.equal([event.get("referrer") for event in stored(t, "referrer", data=data)],
+                [row[column] for row in REFERRERS], "referrers")
+    t.equal(t.clickmill("import", "--data", "data3", "--no-process", "--json", path).json["cut_referrers"],
+            3, "as JSON")
+    t.clickmill("import", "--data", "data4", "--no-process", "--format", "common", path)
+    t.equal(stored(t, "referrer", data="data4"), [{}] * 17, "of the common format")
+
+
+def test_campaigns_are_taken_before_the_url_is_cleaned(t):
+    path = visits(t, [
+        ("/p?utm_source=news&utm_medium=email&id=3", "https://shop.example/q?utm_source=x&id=4"),
+        ("/p?UTM_Source=Caf%C3%A9+%231&mtm_campaign=m&pk_kwd=k", "-"),
+        ("/p?gclid=1", "-"), ("/p?fbclid=1", "-"), ("/p?ref=hn", "-"),
+        ("/p?utm_campaign=" + "c" * 300, "-")])
+    names = ("url", "referrer", "utm_source", "utm_medium", "utm_campaign", "utm_term")
+    told = t.clickmill("import", "--no-process", "--site", "https://shop.example", path)
+    t.equal(told.err, "read 6 = accepted 6 + rejected 0 + skipped 0\n"
+            "1 campaign values of URLs were cut to 256 bytes\nnext: clickmill process\n", "account")
+    page = "https://shop.example/p"
+    wanted = [{"url": page + "?id=3", "referrer": "https://shop.example/q?id=4", "utm_source": "news",
+               "utm_medium": "email"},
+              {"url": page, "utm_source": "Caf\u00e9 #1", "utm_campaign": "m", "utm_term": "k"},
+              {"url": page, "utm_medium": "cpc"}, {"url": page}, {"url": page + "?ref=hn", "utm_source": "hn"},
+              {"url": page, "utm_campaign": "c" * 256}]
+    t.equal(stored(t, *names), wanted, "events")
+    t.clickmill("import", "--data", "bare", "--no-process", "--site", "shop.example", "--url-query", "drop",
+                path)
+    bare = [dict(event, url=page) for event in wanted]
+    bare[0]["referrer"] = "https://shop.example/q"
+    t.equal(stored(t, *names, data="bare"), bare, "without queries")
+    t.clickmill("import", "--data", "whole", "--no-process", "--no-clean-urls", path)
+    t.equal([event for event in stored(t, *names[2:], data="whole") if event], [],
+            "URLs that are not cleaned keep their campaigns")
+
+
+def sites(t, data="data"):
+    """The hosts that the store has recorded."""
+    with sqlite3.connect("file:%s?mode=ro" % t.path(data, "clickmill.db"), uri=True) as database:
+        return sorted(name[5:] for name, in database.execute(
+            "SELECT name FROM setting WHERE name LIKE 'site@_%' ESCAPE '@'"))
+
+
+def test_the_site_is_recorded(t):
+    path = visits(t, [("/a", "-")])
+    t.clickmill("import", "--no-process", path)
+    t.equal(sites(t), [], "without --site")
+    for site in ("https://Shop.example:8443/de", "shop.example", "http://b\u00fccher.example."):
+        t.clickmill("import", "--no-process", "--site", site, path)
+    t.equal(sites(t), ["shop.example", "xn--bcher-kva.example"], "hosts")
+    t.write("events.jsonl", '{"user_id":"a","timestamp":1773136800000,"url":"/"}\n')
+    t.clickmill("import", "--no-process", "--site", "other.example", "events.jsonl")
+    t.equal(sites(t), ["shop.example", "xn--bcher-kva.example"], "of files that are no logs")

@@ -5,8 +5,8 @@ import json
 import time
 import uuid
 
-from collect_support import (JSON, SITE, TIME, UNKNOWN, Collector, bad, chunked, event, good, keyed,
-                             refused, request, whole)
+from collect_support import (FIREFOX, JSON, SITE, TIME, UNKNOWN, Collector, bad, chunked, event, good,
+                             keyed, refused, request, whole)
 from harness import alone, patient
 
 STRUCTURE = "not valid JSON: a comma, colon, bracket or brace is missing or unexpected"
@@ -487,3 +487,75 @@ def test_head_of_a_page_is_not_needed(t):
     events = collector.stop()
     t.equal([(one["user_id"], one["url"], one["browser"]) for one in events],
             [("u1", SITE + "/cart", "Unknown")], "events")
+
+
+# ---- the optional fields
+
+
+def test_optional_fields_of_a_server(t):
+    """They are stored as they were sent; versions are filled from the agent, the campaign from the URL."""
+    collector = Collector(t)
+    sent = event(row_key="r1", url=SITE + "/a?utm_source=url&utm_medium=email&b=1", name="purchase",
+                 referrer="https://news.example/?utm_source=x&b=2", utm_source="stated",
+                 language="de-DE", region="Bavaria", props={"value": 49.90, "gift": True, "none": None},
+                 user_agent=FIREFOX)
+    good(t, collector.ask([sent, event(row_key="r2", name="engagement", engaged_ms="1500"),
+                           event(row_key="r3", name="pageview", referrer="", props={})]), 3)
+    events = {one["row_key"]: one for one in collector.stop()}
+    t.equal({name: value for name, value in events["r1"].items() if name not in UNKNOWN},
+            {"row_key": "r1", "user_id": "ann", "timestamp": TIME, "url": SITE + "/a?b=1",
+             "name": "purchase", "referrer": "https://news.example/?b=2", "utm_source": "stated",
+             "utm_medium": "email", "browser_version": "125.0", "region": "Bavaria", "language": "de-DE",
+             "props": {"gift": True, "value": 49.90}}, "the purchase")
+    t.equal((events["r2"]["name"], events["r2"]["engaged_ms"]), ("engagement", 1500), "engagement")
+    t.equal(events["r3"], dict(event(row_key="r3"), **UNKNOWN), "a page view without them")
+
+
+def test_optional_fields_that_break_a_rule(t):
+    """The reason begins with the field's name; the other events of the body are stored."""
+    collector = Collector(t)
+    wrong = [({"name": "n" * 65}, "name is 65 bytes long, the limit is 64"),
+             ({"referrer": "https://a.example/" + "x" * 2048}, "referrer is 2066 bytes long, the limit is 2048"),
+             ({"utm_source": "s" * 257}, "utm_source is 257 bytes long, the limit is 256"),
+             ({"language": "l" * 65}, "language is 65 bytes long, the limit is 64"),
+             ({"props": {"a": {}}}, "props: the value of a is an object; props must be flat"),
+             ({"engaged_ms": 5}, "engaged_ms is only for events with the name engagement"),
+             ({"name": "engagement"}, "engaged_ms is missing; the name engagement needs it"),
+             ({"name": "engagement", "engaged_ms": 86400001},
+              "engaged_ms is 86400001, it must be from 0 to 86400000"),
+             ({"name": 7}, "name is not a string")]
+    bad(t, collector.ask([event(**fields) for fields, _ in wrong] + [event()]),
+        [(number + 1, reason) for number, (_, reason) in enumerate(wrong)], 1)
+    t.equal(len(collector.stop()), 1, "events")
+
+
+def test_what_a_page_sends_from_outside_is_cut(t):
+    """A visitor's referrer and address bar are not the page's fault: they lose no page view."""
+    collector = Collector(t, "--sites", "shop.example")
+    long = "https://a.example/" + "x" * 2048
+    good(t, collector.page([event(row_key="r1", referrer=long),
+                            event(row_key="r2", url=SITE + "/?utm_campaign=" + "c" * 300),
+                            event(row_key="r3", referrer="about:" + "x" * 2048)]), 3)
+    bad(t, collector.page(event(row_key="r4", utm_source="s" * 257)),
+        [(1, "utm_source is 257 bytes long, the limit is 256")], 0)
+    account = json.loads(collector.process.stop().out)
+    t.equal((account["cut_referrers"], account["cut_campaigns"]), (2, 1), "what was cut")
+    events = {one["row_key"]: one for one in collector.events()}
+    t.equal(events["r1"]["referrer"], "https://a.example/", "a long referrer")
+    t.equal((events["r2"]["url"], events["r2"]["utm_campaign"]), (SITE + "/", "c" * 256), "a long campaign")
+    t.true("referrer" not in events["r3"], "a long referrer without a host: %s" % events["r3"])
+
+
+def test_two_events_in_one_millisecond(t):
+    """Without a time each event has a row key of its own; with one, name and props tell them apart."""
+    collector = Collector(t)
+    clock = [event(timestamp=..., name="engagement", engaged_ms=ms) for ms in (1, 2, 2)]
+    timed = [event(), event(name="add_to_cart", props={"value": 1}),
+             event(name="add_to_cart", props={"value": 2}), event(name="engagement", engaged_ms=7),
+             event(name="add_to_cart", props={"value": 2})]
+    good(t, collector.ask(clock + timed), 8)
+    events = collector.stop()
+    t.equal(len({one["row_key"] for one in events}), 7, "row keys of %s" % events)
+    t.equal(len({one["row_key"] for one in events if one["timestamp"] == TIME}), 4,
+            "row keys of the events with a time")
+

@@ -79,6 +79,7 @@ PEOPLE = [
     "(28/9; 420dpi; 1080x2094; samsung; SM-A730F; jackpot2lte; samsungexynos7885; pt_BR; 166149717)"]
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0"
 GERMANY = {"country": {"iso_code": "DE", "names": {"de": "Deutschland", "en": "Germany"}},
+           "subdivisions": [{"names": {"en": "North Rhine-Westphalia"}}, {"names": {"en": "Second"}}],
            "city": {"names": {"de": "Köln", "en": "Cologne"}}, "location": {"latitude": 50.9}}
 
 
@@ -97,8 +98,8 @@ def addresses(t, texts, *options):
     return [json.loads(line) for line in out.splitlines()]
 
 
-def place(country=None, city=None, iso_code=None):
-    return {"country": country, "city": city, "iso_code": iso_code}
+def place(country=None, city=None, iso_code=None, region=None):
+    return {"country": country, "region": region, "city": city, "iso_code": iso_code}
 
 
 # ---- user agents
@@ -116,6 +117,8 @@ def test_vectors(t):
         got = agents(t, [case["user_agent_string"] for case in cases])
         for case, result in zip(cases, got):
             wanted = {key: case.get(key) or None for key in names}
+            if part != "device":
+                wanted["version"] = uap.version([wanted[key] for key in names[1:]])
             t.equal(result[part], wanted, "%s of %s" % (part, case["user_agent_string"]))
         total += len(cases)
     t.true(total > 9900, "only %d vectors" % total)
@@ -193,9 +196,10 @@ def test_people_are_no_bots(t):
 
 def test_odd_lines(t):
     t.equal(agents(t, [""])[0],
-            {"browser": {"family": "Other", "major": None, "minor": None, "patch": None},
+            {"browser": {"family": "Other", "major": None, "minor": None, "patch": None,
+                         "version": None},
              "os": {"family": "Other", "major": None, "minor": None, "patch": None,
-                    "patch_minor": None},
+                    "patch_minor": None, "version": None},
              "device": {"family": "Other", "brand": None, "model": None}, "bot": False,
              "bot_name": None, "bot_kind": None}, "nothing")
     out = t.clickmill("enrich", "agent", stdin=b"\xff\xfe\x00 Firefox/12.0\r\ncurl/8").out
@@ -304,7 +308,8 @@ def test_referrers(t):
 def own_database(t, name="own.mmdb", **changed):
     record = dict(GERMANY, **changed)
     networks = {"192.0.2.0/25": record, "192.0.2.128/25": {"country_code": "gb"},
-                "198.51.100.0/24": {"country": "Nowhere", "city": "Erewhon"},
+                "198.51.100.0/24": {"country": "Nowhere", "city": "Erewhon", "region": "Higgs"},
+                "198.51.101.0/24": {"country_code": "GB", "state1": "England"},
                 "203.0.113.0/24": {"country": {"iso_code": "XX"}}, "2001:db8::/32": record,
                 "203.0.0.0/24": {"country": {"iso_code": "US", "names": {"de": "USA"}}}}
     return t.write(name, mmdb.build(networks))
@@ -312,11 +317,12 @@ def own_database(t, name="own.mmdb", **changed):
 
 def test_own_database(t):
     path = own_database(t)
-    cologne = place("Germany", "Cologne", "DE")
+    cologne = place("Germany", "Cologne", "DE", "North Rhine-Westphalia")
     rows = [("192.0.2.1", cologne), ("192.0.2.127", cologne), ("::ffff:192.0.2.1", cologne),
             ("2001:db8::1", cologne), ("2001:DB8:0:0::1", cologne), (" 192.0.2.1 ", cologne),
             ("192.0.2.128", place("United Kingdom", None, "gb")),
-            ("198.51.100.7", place("Nowhere", "Erewhon")), ("203.0.113.1", place(None, None, "XX")),
+            ("198.51.100.7", place("Nowhere", "Erewhon", None, "Higgs")),
+            ("198.51.101.7", place("United Kingdom", None, "GB", "England")), ("203.0.113.1", place(None, None, "XX")),
             ("203.0.0.1", place("United States", None, "US")),
             ("192.0.3.1", place()), ("2001:db9::1", place()), ("10.0.0.1", place()),
             ("www.example.com", place()), ("192.0.2", place()), ("192.0.2.1.1", place()),
@@ -352,13 +358,15 @@ def test_databases_of_maxmind(t):
         wanted[address.removeprefix("::ffff:") if "." not in address else
                address.removeprefix("::")] = place(
                    found.get("names", {}).get("en"),
-                   record.get("city", {}).get("names", {}).get("en"), found.get("iso_code"))
+                   record.get("city", {}).get("names", {}).get("en"), found.get("iso_code"),
+                   record.get("subdivisions", [{}])[0].get("names", {}).get("en"))
     t.true(len(wanted) > 100, "only %d networks" % len(wanted))
     texts = sorted(wanted)
     got = addresses(t, texts, "--geoip", city)
     t.equal(dict(zip(texts, got)), wanted, "places")
     t.equal(addresses(t, ["81.2.69.142", "2.125.160.216"], "--geoip", city),
-            [place("United Kingdom", "London", "GB"), place("United Kingdom", "Boxford", "GB")],
+            [place("United Kingdom", "London", "GB", "England"),
+             place("United Kingdom", "Boxford", "GB", "England")],
             "cities")
     t.equal(addresses(t, ["81.2.69.142"], "--geoip", country),
             [place("United Kingdom", None, "GB")], "countries")
@@ -511,6 +519,11 @@ def test_messages_that_say_more(t):
         got = [json.loads(line) for line in lines]
         t.equal([tuple(event[name] for name in ("country", "city", "browser", "os", "device"))
                  for event in got], wanted, "events by " + road)
+        # A region or a version is that of the place or the browser that the event has.
+        t.equal([tuple(event.get(name) for name in ("region", "browser_version", "os_version", "utm_medium"))
+                 for event in got],
+                [("North Rhine-Westphalia", "125.0", None, None), (None, "8", None, None)]
+                + [(None,) * 4] * 3, "regions and versions by " + road)
         t.equal({event["url"] for event in got}, {"/a?gclid=1"}, "URLs by " + road)
         t.true("192.0.2" not in "".join(lines), "an address is stored")
     failed = t.clickmill("import", "--data", "x", "--geoip", "none.mmdb", path, check=INPUT)

@@ -3,13 +3,14 @@
 
 /* Calls the enrichment. The kind of a bot whose visit is left out, or CM_BOT_NONE. */
 static cm_bot_kind_t enrich(const cm_file_t *file, const cm_access_t *access, cm_arena_t *arena,
-                            cm_event_t *event)
+                            cm_event_t *event, cm_enrich_cut_t *cut)
 {
-    const cm_enrich_visit_t visit = {access->address, access->agent, access->referrer};
+    const cm_enrich_visit_t visit = {
+        .address = access->address, .agent = access->agent, .referrer = access->referrer};
 
     if (file->options.enrich == NULL)
         return CM_BOT_NONE;
-    return file->options.enrich(file->options.enrich_context, &visit, arena, event);
+    return file->options.enrich(file->options.enrich_context, &visit, arena, event, cut);
 }
 
 static int parse(const cm_file_t *file, cm_str_t line, cm_access_t *access, cm_err_t *err)
@@ -21,6 +22,7 @@ static void take_event(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch
 {
     cm_access_t access;
     cm_accesslog_line_t counted;
+    cm_enrich_cut_t cut = {0};
     cm_err_t why;
 
     if (parse(file, line->text, &access, &why) < 0) {
@@ -34,7 +36,7 @@ static void take_event(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch
     }
     cm_event_t *event = cm_batch_slot(batch);
     cm_accesslog_builder_event(&file->builder, &counted, &batch->arena, event);
-    const cm_bot_kind_t bot = enrich(file, &access, &batch->arena, event);
+    const cm_bot_kind_t bot = enrich(file, &access, &batch->arena, event, &cut);
     if (bot != CM_BOT_NONE) {
         cm_batch_skip_bot(batch, bot);
         return;
@@ -45,6 +47,8 @@ static void take_event(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch
         return;
     }
     event->row_key = cm_accesslog_builder_row_key(&file->builder, &counted, event, &batch->arena);
+    batch->account.cut_referrers += cut.referrers;
+    batch->account.cut_campaigns += cut.campaigns;
     cm_batch_accept(batch);
 }
 

@@ -282,7 +282,9 @@ static int take_event(reading_t *reading, const cm_event_json_visitor_t *said, c
     cm_posted_shared_t *shared = reading->poster->shared;
     const bool page = reading->sender->page;
     const cm_enrich_visit_t visit = {.address = page ? reading->sender->address : said->address,
-                                     .agent = cut(page ? reading->sender->agent : said->agent)};
+                                     .agent = cut(page ? reading->sender->agent : said->agent),
+                                     .page = page};
+    cm_enrich_cut_t shortened = {0};
 
     if (event->url.len == 0)
         return cm_fail(err, CM_EREJECT, "url is missing or empty");
@@ -302,8 +304,8 @@ static int take_event(reading_t *reading, const cm_event_json_visitor_t *said, c
     rc = fill_user(reading, &visit, event, err);
     if (rc < 0)
         return rc;
-    const cm_bot_kind_t bot =
-        cm_enricher_visit(reading->poster->enricher, &visit, &reading->batch->arena, event);
+    const cm_bot_kind_t bot = cm_enricher_visit(reading->poster->enricher, &visit,
+                                                &reading->batch->arena, event, &shortened);
     if (bot != CM_BOT_NONE) {
         cm_batch_skip_bot(reading->batch, bot);
         reading->result->skipped++;
@@ -318,6 +320,8 @@ static int take_event(reading_t *reading, const cm_event_json_visitor_t *said, c
         atomic_store(&shared->daily_given, true);
     if (page)
         add_unsettled(reading, &one);
+    reading->batch->account.cut_referrers += shortened.referrers;
+    reading->batch->account.cut_campaigns += shortened.campaigns;
     return 1;
 }
 

@@ -119,11 +119,20 @@ static void says_what_it_cannot_open(void **state)
     assert_null(geo);
 }
 
+#define REFERRER "https://news.example/a?gclid=1&b=2"
+
+static void assert_extra(const char *wanted, const cm_event_t *event, cm_extra_field_t field)
+{
+    assert_text(wanted, event->extra != NULL ? event->extra->text[field] : CM_STR(""));
+}
+
 /* Enriches an event with these options. */
 static cm_bot_kind_t visit(cm_enrich_options_t options, const char *address, const char *agent,
                            cm_event_t *event, cm_arena_t *arena)
 {
-    const cm_enrich_visit_t seen = {cm_str(address), cm_str(agent), CM_STR("")};
+    const cm_enrich_visit_t seen = {
+        .address = cm_str(address), .agent = cm_str(agent), .referrer = cm_str(REFERRER)};
+    cm_enrich_cut_t cut = {0};
     cm_err_t err;
 
     options.log = &quiet;
@@ -131,7 +140,7 @@ static cm_bot_kind_t visit(cm_enrich_options_t options, const char *address, con
     assert_ok(cm_enrichment_start(enrichment, &err), err);
     assert_ok(cm_enrichment_start(enrichment, &err), err);
     cm_enricher_t *enricher = cm_enricher_new(enrichment);
-    cm_bot_kind_t bot = cm_enricher_visit(enricher, &seen, arena, event);
+    cm_bot_kind_t bot = cm_enricher_visit(enricher, &seen, arena, event, &cut);
     assert_int_equal(0, cm_enrichment_check(enrichment, &err));
     cm_enricher_free(enricher);
     cm_enrichment_free(enrichment);
@@ -152,6 +161,10 @@ static void fills_what_is_missing(void **state)
     assert_text("Firefox", event.browser);
     assert_text("Ubuntu", event.os);
     assert_text("Other", event.device);
+    assert_extra("125.0", &event, CM_EXTRA_BROWSER_VERSION);
+    assert_extra("", &event, CM_EXTRA_OS_VERSION);
+    assert_extra("cpc", &event, CM_EXTRA_UTM_MEDIUM);
+    assert_extra("https://news.example/a?b=2", &event, CM_EXTRA_REFERRER);
     event = (cm_event_t){.url = CM_STR("/a?gclid=1#c"),
                          .country = CM_STR("x"),
                          .city = CM_STR("y"),
@@ -163,12 +176,44 @@ static void fills_what_is_missing(void **state)
     assert_text("y", event.city);
     assert_text("z", event.browser);
     assert_text("Ubuntu", event.os);
+    assert_extra("", &event, CM_EXTRA_BROWSER_VERSION);
+    assert_extra("", &event, CM_EXTRA_OS_VERSION);
+    assert_extra("", &event, CM_EXTRA_UTM_MEDIUM);
+    assert_extra(REFERRER, &event, CM_EXTRA_REFERRER);
     event = (cm_event_t){.url = CM_STR("/a?b=1")};
     assert_int_equal(CM_BOT_NONE, visit((cm_enrich_options_t){.geoip = "none", .drop_query = true},
                                         "8.8.8.8", "", &event, &arena));
     assert_text("/a", event.url);
     assert_text("", event.country);
     assert_text("", event.browser);
+    assert_extra("", &event, CM_EXTRA_BROWSER_VERSION);
+    assert_extra("https://news.example/a", &event, CM_EXTRA_REFERRER);
+    cm_arena_free(&arena);
+}
+
+/* What the event states stays, and a version that is not of its browser is not filled in. */
+static void keeps_what_is_stated(void **state)
+{
+    static const cm_event_extra_t stated = {
+        .text = {[CM_EXTRA_REFERRER] = {"https://own.example/", 20},
+                 [CM_EXTRA_BROWSER_VERSION] = {"5", 1},
+                 [CM_EXTRA_UTM_MEDIUM] = {"email", 5}},
+        .engaged_ms = -1};
+    cm_arena_t arena = CM_ARENA_INIT;
+    cm_event_t event = {.url = CM_STR("/?gclid=1&utm_source=news"),
+                        .browser = CM_STR("Firefox"),
+                        .os = CM_STR("Windows"),
+                        .extra = &stated};
+
+    (void)state;
+    assert_int_equal(CM_BOT_NONE,
+                     visit((cm_enrich_options_t){.geoip = "none"}, "h", AGENT, &event, &arena));
+    assert_ptr_not_equal(&stated, event.extra);
+    assert_extra("5", &event, CM_EXTRA_BROWSER_VERSION);
+    assert_extra("", &event, CM_EXTRA_OS_VERSION);
+    assert_extra("https://own.example/", &event, CM_EXTRA_REFERRER);
+    assert_extra("email", &event, CM_EXTRA_UTM_MEDIUM);
+    assert_extra("news", &event, CM_EXTRA_UTM_SOURCE);
     cm_arena_free(&arena);
 }
 
@@ -187,7 +232,7 @@ static void leaves_bots_out(void **state)
                 event.extra->text[CM_EXTRA_PROPS]);
     assert_int_equal(CM_BOT_NONE, visit((cm_enrich_options_t){.geoip = "none", .keep_bots = true},
                                         "h", AGENT, &person, &arena));
-    assert_null(person.extra);
+    assert_extra("", &person, CM_EXTRA_PROPS);
     cm_arena_free(&arena);
 }
 
@@ -262,6 +307,7 @@ int main(void)
         cmocka_unit_test(finds_addresses),
         cmocka_unit_test(says_what_it_cannot_open),
         cmocka_unit_test(fills_what_is_missing),
+        cmocka_unit_test(keeps_what_is_stated),
         cmocka_unit_test(leaves_bots_out),
         cmocka_unit_test(kept_bots_have_a_name),
         cmocka_unit_test(reads_what_logs_escape),

@@ -28,8 +28,10 @@ static bool same(const cm_ua_t *a, const cm_ua_t *b)
            cm_str_equal(a->browser.major, b->browser.major) &&
            cm_str_equal(a->browser.minor, b->browser.minor) &&
            cm_str_equal(a->browser.patch, b->browser.patch) &&
-           cm_str_equal(a->os.family, b->os.family) && cm_str_equal(a->os.major, b->os.major) &&
-           cm_str_equal(a->os.minor, b->os.minor) && cm_str_equal(a->os.patch, b->os.patch) &&
+           cm_str_equal(a->browser.version, b->browser.version) &&
+           cm_str_equal(a->os.version, b->os.version) && cm_str_equal(a->os.family, b->os.family) &&
+           cm_str_equal(a->os.major, b->os.major) && cm_str_equal(a->os.minor, b->os.minor) &&
+           cm_str_equal(a->os.patch, b->os.patch) &&
            cm_str_equal(a->os.patch_minor, b->os.patch_minor) &&
            cm_str_equal(a->device.family, b->device.family) &&
            cm_str_equal(a->device.brand, b->device.brand) &&
@@ -66,23 +68,58 @@ static void reads_agents(void **state)
     assert_text("17", ua->browser.major);
     assert_text("4", ua->browser.minor);
     assert_text("", ua->browser.patch);
+    assert_text("17.4", ua->browser.version);
     assert_text("iOS", ua->os.family);
     assert_text("17", ua->os.major);
+    assert_text("17.4", ua->os.version);
     assert_text("iPhone", ua->device.family);
     assert_text("Apple", ua->device.brand);
     assert_int_equal(CM_BOT_NONE, ua->bot.kind);
     assert_text("", ua->bot.name);
     ua = cm_ua_find(parser, cm_str(CHROME));
     assert_text("Chrome", ua->browser.family);
+    assert_text("124.0.0", ua->browser.version);
     assert_text("Windows", ua->os.family);
+    assert_text("10", ua->os.version);
     assert_text("Other", ua->device.family);
     ua = cm_ua_find(parser, CM_STR(""));
     assert_text("Other", ua->browser.family);
+    assert_text("", ua->browser.version);
     assert_text("Other", ua->os.family);
     assert_text("", ua->os.major);
+    assert_text("", ua->os.version);
     assert_text("Other", ua->device.family);
     assert_int_equal(CM_BOT_NONE, ua->bot.kind);
     assert_text("", ua->bot.name);
+    cm_ua_parser_free(parser);
+    cm_ua_rules_free(rules);
+}
+
+/* The joining of versions: parts without a digit follow without a dot, and nothing is cut. */
+static void joins_versions(void **state)
+{
+    cm_ua_rules_t *rules = cm_ua_rules_new();
+    cm_ua_parser_t *parser = cm_ua_parser_new(rules);
+    char agent[400] = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/";
+
+    (void)state;
+    const cm_ua_t *ua = cm_ua_find(
+        parser, cm_str("Mozilla/5.0 (X11; U; Linux i686; en-US; rv:1.9.2b4) Gecko/20091124 "
+                       "Firefox/3.6b4"));
+    assert_text("6", ua->browser.minor);
+    assert_text("b4", ua->browser.patch);
+    assert_text("3.6b4", ua->browser.version);
+    ua = cm_ua_find(parser, cm_str("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) "
+                                   "AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4.1 "
+                                   "Safari/605.1.15"));
+    assert_text("17.4.1", ua->browser.version);
+    assert_text("10.15.7", ua->os.version);
+    const size_t len = strlen(agent);
+    memset(agent + len, '7', 200);
+    memcpy(agent + len + 200, ".1", 3);
+    ua = cm_ua_find(parser, cm_str(agent));
+    assert_int_equal(200, ua->browser.major.len);
+    assert_text("", ua->browser.version);
     cm_ua_parser_free(parser);
     cm_ua_rules_free(rules);
 }
@@ -362,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_rules_compile),
         cmocka_unit_test(reads_agents),
+        cmocka_unit_test(joins_versions),
         cmocka_unit_test(knows_bots),
         cmocka_unit_test(remembers),
         cmocka_unit_test(a_hit_is_the_same_object),

@@ -430,10 +430,11 @@ static void takes_every_line_with_all(void **state)
 }
 
 static cm_bot_kind_t enrich(void *context, const cm_enrich_visit_t *visit, cm_arena_t *arena,
-                            cm_event_t *event)
+                            cm_event_t *event, cm_enrich_cut_t *cut)
 {
     int *calls = context;
     (void)arena;
+    (void)cut;
     assert_true(cm_str_equal(visit->address, CM_STR("192.0.2.1")));
     assert_true(cm_str_equal(visit->agent, CM_STR("Mozilla/5.0")));
     event->country = CM_STR("France");
