@@ -1,5 +1,7 @@
 #include "cmd/import_file.h"
 
+#include "base/host.h"
+#include "enrich/url_parts.h"
 #include "pipeline/pipeline.h"
 #include "source/readahead.h"
 #include "store/load.h"
@@ -154,6 +156,19 @@ static int explain_older_keys(cm_app_t *app, const cm_import_into_t *into)
     return cm_store_tell_older_keys(into->store, &app->err);
 }
 
+/* Records the host of --site in the store. */
+static int record_site(cm_app_t *app, const cm_import_into_t *into, const char *site)
+{
+    cm_buf_t url = CM_BUF_INIT, host = CM_BUF_INIT;
+
+    cm_buf_printf(&url, "%s%s", strstr(site, "://") != NULL ? "" : "//", site);
+    cm_host_add(&host, cm_url_host(cm_str_trim((cm_str_t){url.data, url.len})));
+    int rc = host.len > 0 ? cm_store_add_site(into->store, host.data, &app->err) : 0;
+    cm_buf_free(&url);
+    cm_buf_free(&host);
+    return rc;
+}
+
 int cm_import_file(cm_app_t *app, const cm_file_given_t *import, const cm_import_into_t *into,
                    const char *path, cm_account_t *account)
 {
@@ -178,7 +193,11 @@ int cm_import_file(cm_app_t *app, const cm_file_given_t *import, const cm_import
     if (rc < 0)
         return rc;
     const char *identity = cm_file_identity(source);
-    rc = find_position(app, into, identity, path, &position);
+    if (import->site != NULL && cm_file_is_access_log(source) && into->store != NULL &&
+        cm_store_is_directory(into->store))
+        rc = record_site(app, into, import->site);
+    if (rc == 0)
+        rc = find_position(app, into, identity, path, &position);
     if (rc == 0 && cm_file_is_access_log(source))
         rc = cm_enrichment_start(into->enriching.enrichment, &app->err);
     if (rc == 0 && into->older_keys && into->store != NULL && cm_store_is_directory(into->store) &&

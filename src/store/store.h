@@ -142,6 +142,7 @@ typedef struct cm_store_directory_ops {
     int (*older_keys)(cm_store_t *store, bool *older, cm_err_t *err);
     int (*older_keys_told)(cm_store_t *store, bool *told, cm_err_t *err);
     int (*tell_older_keys)(cm_store_t *store, cm_err_t *err);
+    int (*add_site)(cm_store_t *store, const char *host, cm_err_t *err);
     int (*set_daily)(cm_store_t *store, cm_err_t *err);
     int (*daily)(cm_store_t *store, bool *daily, cm_err_t *err);
     void (*share)(cm_store_t *store, bool answers, const cm_log_t *log);
@@ -345,6 +346,13 @@ static inline int cm_store_older_keys_told(cm_store_t *store, bool *told, cm_err
 static inline int cm_store_tell_older_keys(cm_store_t *store, cm_err_t *err)
 {
     return store->ops->directory->tell_older_keys(store, err);
+}
+
+/* Records a host of the site whose logs are imported: "shop.example", as cm_host_add() writes it,
+ * without a port. Its pages are internal referrers. */
+static inline int cm_store_add_site(cm_store_t *store, const char *host, cm_err_t *err)
+{
+    return store->ops->directory->add_site(store, host, err);
 }
 
 /* Records, with the next commit, that the store has user ids which are valid for one UTC day. */

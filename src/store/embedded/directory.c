@@ -138,6 +138,20 @@ static int tell_older_keys(cm_store_t *store, cm_err_t *err)
     return cm_setting_set(cm_store_embedded_database(store), CM_SETTING_LOG_KEYS_SAID, "1", err);
 }
 
+static int add_site(cm_store_t *store, const char *host, cm_err_t *err)
+{
+    const cm_database_t *database = cm_store_embedded_database(store);
+    char value[CM_SETTING_TEXT];
+    cm_buf_t name = CM_BUF_INIT;
+
+    cm_buf_printf(&name, CM_SETTING_SITE "%s", host);
+    int rc = cm_setting_get(database, name.data, value, err);
+    if (rc == 0 && value[0] == '\0')
+        rc = cm_setting_set(database, name.data, "1", err);
+    cm_buf_free(&name);
+    return rc;
+}
+
 int cm_store_embedded_older_keys_of(const char *data_dir, bool *older, cm_err_t *err)
 {
     cm_database_t database;
@@ -183,10 +197,16 @@ static int tell_older_for(void *context, cm_err_t *err)
     return tell_older_keys(context, err);
 }
 
+static int add_site_for(void *context, const char *host, cm_err_t *err)
+{
+    return add_site(context, host, err);
+}
+
 static void share(cm_store_t *store, bool answers, const cm_log_t *log)
 {
     cm_store_embedded_t *self = (cm_store_embedded_t *)store;
-    const cm_holder_store_t of_ours = {self, put_for, position_for, keys_for, tell_older_for};
+    const cm_holder_store_t of_ours = {self,     put_for,        position_for,
+                                       keys_for, tell_older_for, add_site_for};
     cm_err_t err;
 
     if (cm_holder_open(self->data_dir, &of_ours, answers, &self->holder, &err) < 0)
@@ -225,6 +245,7 @@ const cm_store_directory_ops_t cm_store_embedded_directory = {.position = get_po
                                                               .older_keys = older_keys,
                                                               .older_keys_told = older_keys_told,
                                                               .tell_older_keys = tell_older_keys,
+                                                              .add_site = add_site,
                                                               .set_daily = set_daily,
                                                               .daily = get_daily,
                                                               .share = share,

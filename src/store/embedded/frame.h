@@ -26,6 +26,7 @@ typedef enum cm_frame_kind {
     CM_FRAME_DONE,
     CM_FRAME_FAIL,  /* code, 4 bytes, and the sentence */
     CM_FRAME_OLDER, /* the user was told what older row keys mean; is not answered */
+    CM_FRAME_SITE,  /* a host of the site, see cm_store_add_site(); is not answered */
 } cm_frame_kind_t;
 
 /* Of the data directory, as its holder knows it. */

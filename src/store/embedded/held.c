@@ -222,6 +222,14 @@ static int held_tell_older_keys(cm_store_t *store, cm_err_t *err)
     return send_out(self, err);
 }
 
+static int held_add_site(cm_store_t *store, const char *host, cm_err_t *err)
+{
+    held_t *self = (held_t *)store;
+
+    cm_frame_add(&self->out, CM_FRAME_SITE, host, strlen(host));
+    return send_out(self, err);
+}
+
 static void held_close(cm_sink_t *sink)
 {
     held_t *self = (held_t *)sink;
@@ -266,7 +274,8 @@ static const cm_store_directory_ops_t held_directory = {.position = held_positio
                                                         .secret = held_secret,
                                                         .older_keys = held_older_keys,
                                                         .older_keys_told = held_older_keys_told,
-                                                        .tell_older_keys = held_tell_older_keys};
+                                                        .tell_older_keys = held_tell_older_keys,
+                                                        .add_site = held_add_site};
 static const cm_store_ops_t held_ops = {.reader = held_reader, .directory = &held_directory};
 
 /* ---- opening ---- */

@@ -345,6 +345,16 @@ static int put_batch(cm_holder_t *holder, cm_err_t *err)
     return rc;
 }
 
+static int add_site(cm_holder_t *holder, cm_str_t host, cm_err_t *err)
+{
+    cm_buf_t text = CM_BUF_INIT;
+
+    cm_buf_printf(&text, "%.*s", (int)host.len, host.data);
+    const int rc = holder->store.add_site(holder->store.context, text.data, err);
+    cm_buf_free(&text);
+    return rc;
+}
+
 static int take_frame(cm_holder_t *holder, sender_t *sender, cm_frame_t frame, cm_err_t *err)
 {
     if (frame.kind == CM_FRAME_HELLO) {
@@ -357,6 +367,8 @@ static int take_frame(cm_holder_t *holder, sender_t *sender, cm_frame_t frame, c
         sender->requested = CM_FRAME_COMMIT;
     } else if (frame.kind == CM_FRAME_OLDER) {
         return holder->store.tell_older(holder->store.context, err);
+    } else if (frame.kind == CM_FRAME_SITE) {
+        return add_site(holder, frame.body, err);
     } else if (frame.kind == CM_FRAME_BATCH) {
         cm_batch_clear(&holder->batch);
         if (cm_frame_read_batch(frame.body, &holder->batch)) {

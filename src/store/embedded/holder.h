@@ -27,6 +27,7 @@ typedef struct cm_holder_store {
     int (*position)(void *context, const char *source, int64_t *position, cm_err_t *err);
     int (*keys)(void *context, cm_holder_keys_t *keys, cm_err_t *err);
     int (*tell_older)(void *context, cm_err_t *err);
+    int (*add_site)(void *context, const char *host, cm_err_t *err);
 } cm_holder_store_t;
 
 /* Starts to listen. `answers`: this process keeps the answers up to date. CM_EIO when the

@@ -19,6 +19,9 @@ enum { CM_SETTING_TEXT = 32 };
  * events are of one UTC day (index/embedded/embedded.h). */
 #define CM_SETTING_ANSWERS_VISITORS "answers_visitors"
 
+/* Before a host of the site, as in "site_shop.example": "1" (cm_store_add_site()). */
+#define CM_SETTING_SITE "site_"
+
 /* Not empty: a writer has crashed, and the answers were not checked since then. */
 #define CM_SETTING_CRASHED "crashed"
 
