@@ -80,14 +80,15 @@ static int open_sink(produce_t *self)
 
 static int open_source(produce_t *self)
 {
-    const cm_traffic_options_t *traffic = &self->asked->traffic;
+    cm_traffic_options_t traffic = self->asked->traffic;
     cm_app_t *app = self->app;
-    const bool paced = traffic->count == 0 ||
+    const bool paced = traffic.count == 0 ||
                        cm_options_given(app->values, offsetof(produce_options_t, traffic.rate));
     const bool seeded = cm_options_given(app->values, offsetof(produce_options_t, traffic.seed));
 
-    return cm_traffic_open(traffic, paced ? CM_TRAFFIC_PACED : CM_TRAFFIC_AT_ONCE,
-                           traffic->count == 0 && !seeded, app->clock, app->stop, &self->source,
+    traffic.views_only = self->asked->out != NULL && self->asked->format == FORMAT_COMBINED;
+    return cm_traffic_open(&traffic, paced ? CM_TRAFFIC_PACED : CM_TRAFFIC_AT_ONCE,
+                           traffic.count == 0 && !seeded, app->clock, app->stop, &self->source,
                            &app->err);
 }
 
@@ -165,6 +166,10 @@ const cm_command_t cm_cmd_produce = {
         "their timestamps begin at 2026-01-01, with one event per second on average. With "
         "--rate, or without --count, events are generated in real time. Without --seed or "
         "--count, the first event has the current time.\n"
+        "With --fields contract, the default, events are page views with the nine fields of the "
+        "first edition. With --fields all they have the optional fields too: visits come from "
+        "referrers and campaigns, and there are add_to_cart, purchase (with props.value) and "
+        "engagement beside page views; an access log has the page views alone.\n"
         "They are stored with the other events of DATA; use --data to keep them separate from "
         "the events of a real site.\n"
         "With --sink kafka each event is a message with the user as its key; the run ends when "

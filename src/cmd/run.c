@@ -104,9 +104,12 @@ static int open_way(runner_t *runner)
         cm_store_share(run->store, true, &app->log);
         rc = cm_run_demo_mark(&runner->demo, app);
     }
+    cm_traffic_options_t traffic = asked->traffic;
+    if (traffic.fields == CM_TRAFFIC_FIELDS_AUTO && runner->demo.apart)
+        traffic.fields = CM_TRAFFIC_FIELDS_ALL;
     if (rc == 0 && runner->demo.on)
-        rc = cm_traffic_open(&asked->traffic, topic ? CM_TRAFFIC_PACED : CM_TRAFFIC_DUE, true,
-                             app->clock, app->stop, &source, &app->err);
+        rc = cm_traffic_open(&traffic, topic ? CM_TRAFFIC_PACED : CM_TRAFFIC_DUE, true, app->clock,
+                             app->stop, &source, &app->err);
     if (rc == 0)
         rc = cm_cluster_open(&run->cluster, app, &asked->cluster, asked->collect.enrich.geoip,
                              run->store, &run->pipeline, &source, &sink);

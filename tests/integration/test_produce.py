@@ -106,3 +106,79 @@ def test_a_reader_that_leaves(t):
                           % (CLICKMILL, err, line), shell=True, check=True)
     with open(err, encoding="utf-8") as file:
         t.equal(file.read(), "", "what it says")
+
+
+CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
+
+
+def test_fields_of_the_contract_are_the_default(t):
+    plain = t.clickmill("produce", "--count", 3000, "--out", "-").raw
+    for fields in ("contract", "auto"):
+        t.true(t.clickmill("produce", "--count", 3000, "--fields", fields, "--out", "-").raw == plain,
+               "--fields %s gave other bytes" % fields)
+    t.says(t.clickmill("produce", "--count", 1, "--fields", "some", "--out", "-", check=USAGE),
+           "--fields", "one of auto, contract, all")
+
+
+def test_all_fields_are_a_shop(t):
+    """Every visit is one that a shop could have: page views that follow each other, a cart that is
+    filled before it is paid, and engagement no longer than the page was shown."""
+    made = [json.loads(line) for line in lines(t, "--count", 30000, "--users", 400, "--fields", "all")]
+    t.equal(made, [json.loads(line) for line in
+                   lines(t, "--count", 30000, "--users", 400, "--fields", "all")], "the same seed")
+    t.equal(len({entry["row_key"] for entry in made}), 30000, "row keys")
+    seen, sources, referrers, kinds = {}, {}, {}, {}
+    for entry in made:
+        user, kind = entry["user_id"], entry.get("name", "pageview")
+        kinds[kind] = kinds.get(kind, 0) + 1
+        for name in ("browser_version", "region", "language"):
+            t.true(entry[name], "no %s in %s" % (name, entry))
+        visit = seen.get(user)
+        inside = kind == "pageview" and visit and entry.get("referrer") == visit["url"]
+        if kind == "pageview" and not inside:
+            sources.setdefault(entry.get("utm_source"), []).append(entry)
+            referrers.setdefault(entry.get("referrer"), []).append(entry)
+            t.true("referrer" not in entry or "utm_source" not in entry, "two origins: %s" % entry)
+            seen[user] = {"url": entry["url"], "since": entry["timestamp"], "cart": 0, "items": 0}
+            continue
+        t.equal([name for name in CAMPAIGN if name in entry], [], "a campaign inside of a visit")
+        if inside:
+            visit.update(url=entry["url"], since=entry["timestamp"])
+            continue
+        t.equal((entry["url"], "referrer" in entry), (visit["url"], False), "the page of %s" % entry)
+        if kind == "engagement":
+            shown = entry["timestamp"] - visit["since"]
+            t.true(shown // 2 - 1 <= entry["engaged_ms"] <= shown, "engaged %s of %d" % (entry, shown))
+        elif kind == "add_to_cart":
+            t.equal(list(entry["props"]), ["value"], "props")
+            visit["cart"] += round(100 * entry["props"]["value"])
+            visit["items"] += 1
+        else:
+            t.equal(kind, "purchase", "name")
+            t.equal({"items": visit["items"], "value": round(100 * entry["props"]["value"])},
+                    {"items": entry["props"]["items"], "value": visit["cart"]}, "props")
+            t.true(visit["items"] > 0, "an empty cart is paid")
+            visit.update(cart=0, items=0)
+    t.equal(sorted(kinds), ["add_to_cart", "engagement", "pageview", "purchase"], "names")
+    t.true(kinds["pageview"] > 15000 and kinds["purchase"] > 100, "of each name: %s" % kinds)
+    most = sorted(((len(entries), name) for name, entries in referrers.items() if name), reverse=True)
+    t.equal(most[0][1], "https://www.google.com/", "the most frequent referrer")
+    t.true(1.6 < most[0][0] / most[1][0] < 2.5, "Zipf's law of referrers: %s" % most[:2])
+    t.true(1.5 < len(sources["google"]) / len(sources["facebook"]) < 5, "campaigns")
+
+
+def test_all_fields_are_stored_and_logged(t):
+    options = ("--count", 2000, "--fields", "all")
+    made = [json.loads(line) for line in lines(t, *options)]
+    t.clickmill("produce", *options)
+    stored = [json.loads(line) for line in t.clickmill("export").out.splitlines()]
+    t.equal(sorted(stored, key=lambda one: one["timestamp"]), made, "what is stored")
+    t.clickmill("produce", *options, "--format", "combined", "--out", "access.log")
+    account = t.clickmill("import", "--data", "log", "--json", "--site", "www.example.com",
+                          "access.log").json
+    t.equal((account["accepted"], account["skipped"]), (2000, 0), "lines of the log")
+    logged = [json.loads(line) for line in t.clickmill("export", "--data", "log").out.splitlines()]
+    t.true(len([one for one in logged if "utm_campaign" in one]) > 50, "campaigns of the log")
+    t.true(len([one for one in logged if one.get("referrer") == "https://www.google.com/"]) > 50,
+           "referrers of the log")
+    t.equal({one["url"].split("?")[-1] for one in logged if "?" in one["url"]}, set(), "queries")

@@ -77,7 +77,7 @@ def check_store(t, data="data"):
 
 
 def test_run_and_stop(t):
-    process, port = start(t, "run", *TRAFFIC, "--every", "200ms")
+    process, port = start(t, "run", *TRAFFIC, "--every", "200ms", "--fields", "contract")
     seen = []
     for _ in range(5):  # live: answers cover more and more
         freshness = t.until(
@@ -109,6 +109,9 @@ def test_run_with_an_end_stays_up(t):
     source, answers = read_accounts(t, process.wait(OK).err)
     t.equal((source[0], answers[0]), (5000, 5000), "read and accepted")
     check_store(t, "data/demo")
+    events = [json.loads(line) for line in t.clickmill("export", "--data", "data/demo").out.splitlines()]
+    t.equal({event.get("name") for event in events}, {None, "engagement", "add_to_cart", "purchase"},
+            "what the demo makes")
 
 
 def test_two_signals_at_once_are_one(t):

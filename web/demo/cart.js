@@ -1,7 +1,7 @@
 // The pages of the bag and of the finished order.
 
 import { find } from "./catalogue.js";
-import { $, bag, lineName, make, picture, price, setBag, total } from "./shop.js";
+import { $, bag, lineName, make, picture, price, setBag, tell, total } from "./shop.js";
 
 function change(index, by) {
   const lines = bag();
@@ -43,8 +43,10 @@ function show() {
 
 function showThanks() {
   const lines = bag();
-  if (lines.length > 0)
+  if (lines.length > 0) {
     $("#ordered").textContent = `${lines.map(lineName).join(" · ")}: ${price(total(lines))}`;
+    tell("purchase", { items: lines.reduce((sum, line) => sum + line.count, 0), value: total(lines) });
+  }
   setBag([]);
 }
 

@@ -2,7 +2,7 @@
 // loading a page.
 
 import { find, FINISHES, GOODS } from "./catalogue.js";
-import { $, card, clicked, make, picture, price, putIntoBag } from "./shop.js";
+import { $, card, clicked, make, picture, price, putIntoBag, tell } from "./shop.js";
 
 const good = find(location.pathname.split("/").at(-1));
 let finish;
@@ -46,6 +46,7 @@ $("#others").replaceChildren(...GOODS.filter((other) => other !== good)
   .sort((a, b) => (b.kind === good.kind) - (a.kind === good.kind)).slice(0, 4).map(card));
 $("#add").addEventListener("click", () => {
   putIntoBag(good.id, finish);
+  tell("add_to_cart", { item: good.id, finish, value: good.price });
   $("#added").hidden = false;
   $("#added-what").textContent = `${good.name} in ${FINISHES[finish].toLowerCase()} is in your bag.`;
 });

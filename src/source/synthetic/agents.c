@@ -119,6 +119,31 @@ static cm_str_t spell(cm_arena_t *arena, cm_buf_t *scratch, const char *text, ui
     return cm_arena_copy(arena, (cm_str_t){scratch->data, scratch->len});
 }
 
+/* The version at the end of a system's name, "17.4" of "iOS 17.4"; empty: none. */
+static cm_str_t os_version(const char *os)
+{
+    const char *space = strrchr(os, ' ');
+
+    return space != NULL && space[1] >= '0' && space[1] <= '9' ? cm_str(space + 1) : CM_STR("");
+}
+
+/* Safari's version is in its user agent; other browsers have the version that is filled in there.
+ */
+static cm_str_t browser_version(cm_arena_t *arena, cm_buf_t *scratch, cm_str_t agent,
+                                uint32_t version)
+{
+    static const char mark[] = "Version/";
+    const char *at = memmem(agent.data, agent.len, mark, sizeof mark - 1);
+
+    if (at == NULL)
+        return spell(arena, scratch, "{}.0", version);
+    at += sizeof mark - 1;
+    size_t len = 0;
+    while (at + len < agent.data + agent.len && at[len] != ' ')
+        len++;
+    return (cm_str_t){at, len};
+}
+
 const cm_agent_t *cm_agents_build(cm_arena_t *arena)
 {
     cm_agent_t *agents = cm_arena_alloc(arena, cm_agents_count() * sizeof *agents);
@@ -131,6 +156,8 @@ const cm_agent_t *cm_agents_build(cm_arena_t *arena)
             agent->os = cm_str(kind->os);
             agent->device = cm_str(kind->device);
             agent->text = spell(arena, &scratch, kind->text, version);
+            agent->browser_version = browser_version(arena, &scratch, agent->text, version);
+            agent->os_version = os_version(kind->os);
         }
     }
     cm_buf_free(&scratch);

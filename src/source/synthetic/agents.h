@@ -8,10 +8,12 @@
 #include "source/synthetic/random.h"
 
 typedef struct cm_agent {
-    cm_str_t browser; /* "Safari" */
-    cm_str_t os;      /* "iOS 17.4" */
-    cm_str_t device;  /* "iPhone" */
-    cm_str_t text;    /* "Mozilla/5.0 (iPhone; ..." */
+    cm_str_t browser;         /* "Safari" */
+    cm_str_t os;              /* "iOS 17.4" */
+    cm_str_t device;          /* "iPhone" */
+    cm_str_t text;            /* "Mozilla/5.0 (iPhone; ..." */
+    cm_str_t browser_version; /* "17.4" */
+    cm_str_t os_version;      /* "17.4"; empty: none */
 } cm_agent_t;
 
 /* The number of agents: an agent's index is smaller than it. */

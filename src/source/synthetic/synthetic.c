@@ -1,6 +1,7 @@
 #include "source/synthetic/synthetic.h"
 
 #include "base/clock.h"
+#include "source/synthetic/details.h"
 #include "source/synthetic/pages.h"
 
 #include <stdlib.h>
@@ -23,19 +24,22 @@ enum {
 #define RATE_MAX 1e8
 
 /* Purposes of random numbers (those of the population have smaller numbers). Lateness has a
- * separate generator, so that the events are the same with and without late events. */
-enum { FOR_CLICKS = 101, FOR_DISORDER };
+ * separate generator, so that the events are the same with and without late events; and so have the
+ * details of all fields. */
+enum { FOR_CLICKS = 101, FOR_DISORDER, FOR_DETAILS };
 
 /* An event in a compact form. A free slot of `held` has ms == 0. */
 typedef struct click {
     int64_t ms;
     uint32_t user, page;
+    cm_detail_t detail; /* with all fields */
 } click_t;
 
 typedef struct session {
     int64_t last_ms; /* of its last click; 0: none yet */
     uint32_t user;   /* NO_USER before the first session of this slot */
     bool over;       /* the next click here begins a new session */
+    cm_detail_visit_t visit;
 } session_t;
 
 typedef struct synthetic {
@@ -43,7 +47,8 @@ typedef struct synthetic {
     const atomic_bool *stop;
     cm_population_t population;
     cm_pages_t pages;
-    cm_random_t clicks, disorder;
+    cm_random_t clicks, disorder, details;
+    bool all_fields, views_only;
 
     /* Simulated time. Arrivals are a Poisson process; `next_ns` is the next one's time. When a
      * millisecond has too many clicks, `now_ms` advances past it until `next_ns` catches up. */
@@ -120,11 +125,15 @@ static click_t new_click(synthetic_t *s)
     session->last_ms = s->now_ms;
     session->over = cm_random_below(&s->clicks, SESSION_PAGES) == 0;
     bool home = entry && cm_random_below(&s->clicks, 2) == 0;
-    return (click_t){
+    click_t click = {
         .ms = s->now_ms,
         .user = session->user,
         .page = home ? 0 : cm_random_zipf(&s->clicks, s->pages.count),
     };
+    if (s->all_fields)
+        click.detail = cm_detail_draw(&s->details, &session->visit, entry, s->views_only, click.ms,
+                                      &click.page);
+    return click;
 }
 
 /* --- Late and repeated events ----------------------------------------------------------------- */
@@ -206,6 +215,22 @@ static void plan_wait(synthetic_t *s, bool full)
     s->pace_next = cm_clock_ticks_ns() + (full ? 0 : wait);
 }
 
+static void add_extra(const synthetic_t *s, cm_batch_t *batch, const click_t *click,
+                      cm_event_t *event)
+{
+    const cm_person_t *person = &s->population.people[click->user];
+    const cm_agent_t *agent = &s->population.agents[person->agent];
+    cm_event_extra_t extra = CM_EVENT_EXTRA_NONE;
+
+    cm_detail_fill(&click->detail, cm_pages_url(&s->pages, click->detail.previous), &batch->arena,
+                   &extra);
+    extra.text[CM_EXTRA_BROWSER_VERSION] = agent->browser_version;
+    extra.text[CM_EXTRA_OS_VERSION] = agent->os_version;
+    extra.text[CM_EXTRA_REGION] = cm_detail_region(person->home);
+    extra.text[CM_EXTRA_LANGUAGE] = cm_detail_language(person->home);
+    event->extra = cm_event_extra_keep(&extra, &batch->arena);
+}
+
 static void add_event(synthetic_t *s, cm_batch_t *batch, click_t click)
 {
     const cm_person_t *person = &s->population.people[click.user];
@@ -213,7 +238,8 @@ static void add_event(synthetic_t *s, cm_batch_t *batch, click_t click)
     const cm_agent_t *agent = &s->population.agents[person->agent];
 
     s->batch_users[batch->count] = click.user;
-    *cm_batch_slot(batch) = (cm_event_t){
+    cm_event_t *event = cm_batch_slot(batch);
+    *event = (cm_event_t){
         .timestamp = click.ms,
         .user_id = cm_population_name(&s->population, click.user),
         .url = cm_pages_url(&s->pages, click.page),
@@ -223,6 +249,8 @@ static void add_event(synthetic_t *s, cm_batch_t *batch, click_t click)
         .os = agent->os,
         .device = agent->device,
     };
+    if (s->all_fields)
+        add_extra(s, batch, &click, event);
     cm_batch_accept(batch);
 }
 
@@ -361,6 +389,9 @@ int cm_synthetic_open(const cm_synthetic_options_t *options, const atomic_bool *
     s->stop = stop;
     s->clicks = cm_random_seeded(options->seed, FOR_CLICKS);
     s->disorder = cm_random_seeded(options->seed, FOR_DISORDER);
+    s->details = cm_random_seeded(options->seed, FOR_DETAILS);
+    s->all_fields = options->all_fields;
+    s->views_only = options->views_only;
     s->gap = (uint64_t)(1e9 / new_rate * (1 << GAP_BITS));
     s->start_ms = s->now_ms = options->start_ms;
     s->next_ns = options->start_ms * NS_PER_MS;

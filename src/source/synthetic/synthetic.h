@@ -6,6 +6,9 @@
  * user is in one session at a time, so the most active users are less active than the law says: the
  * activity of rank k is proportional to 1 / (k + q), where q grows with the rate.
  *
+ * With all fields, a visit comes from a referrer or a campaign, and its events are page views, the
+ * custom events add_to_cart and purchase with their value, and engagement.
+ *
  * The same options give the same events on every run and machine. Row keys are derived; a user's
  * times are strictly increasing, so that the keys are distinct. The strings of events live as long
  * as the source. One thread at a time. */
@@ -27,7 +30,9 @@ typedef struct cm_synthetic_options {
     uint32_t urls;
     uint32_t countries; /* the first of the list */
     uint64_t seed;
-    double late_percent;   /* percentage of new events that are delayed by up to 511 events */
+    bool all_fields;     /* also the optional fields, custom events and engagement, see details.h */
+    bool views_only;     /* with `all_fields`: page views alone, as an access log has them */
+    double late_percent; /* percentage of new events that are delayed by up to 511 events */
     double repeat_percent; /* percentage of new events that are emitted again within 511 events */
 } cm_synthetic_options_t;
 

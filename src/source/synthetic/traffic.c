@@ -76,6 +76,15 @@ const cm_option_t cm_traffic_option_rows[] = {
      .arg = "TIME",
      .key = "produce.start",
      .help = "time of the first event, RFC 3339 or `now`"},
+    {.name = "fields",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(cm_traffic_options_t, fields),
+     .arg = "WHICH",
+     .def = "auto",
+     .choices = "auto|contract|all",
+     .key = "produce.fields",
+     .help = "contract: page views with nine fields; all: also referrers, campaigns, custom events "
+             "and engagement; auto: all in DATA/demo of `run`, else contract"},
     {.name = NULL},
 };
 
@@ -104,6 +113,8 @@ int cm_traffic_open(const cm_traffic_options_t *options, cm_traffic_pace_t pace,
         .urls = (uint32_t)options->urls,
         .countries = (uint32_t)options->countries,
         .seed = (uint64_t)options->seed,
+        .all_fields = options->fields == CM_TRAFFIC_FIELDS_ALL,
+        .views_only = options->views_only,
         .late_percent = options->late,
         .repeat_percent = options->repeat,
     };

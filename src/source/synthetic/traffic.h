@@ -13,7 +13,16 @@ typedef struct cm_traffic_options {
     int64_t users, urls, countries, seed;
     double late, repeat;
     const char *start;
+    int fields;      /* cm_traffic_fields_t */
+    bool views_only; /* not an option: see cm_synthetic_options_t */
 } cm_traffic_options_t;
+
+/* In the order of the choices of --fields. */
+typedef enum cm_traffic_fields {
+    CM_TRAFFIC_FIELDS_AUTO, /* as CM_TRAFFIC_FIELDS_CONTRACT, unless the command chooses */
+    CM_TRAFFIC_FIELDS_CONTRACT,
+    CM_TRAFFIC_FIELDS_ALL,
+} cm_traffic_fields_t;
 
 /* For a cm_traffic_options_t. */
 extern const cm_option_t cm_traffic_option_rows[];
