@@ -27,8 +27,28 @@ static bool in_part(int field, unsigned part)
     return part == (field <= CM_COUNTRY ? CM_READ_HOT : CM_READ_COLD);
 }
 
+/* Every value is within the limits of the contract. */
+static void check_extra(const cm_wide_t *wide, uint32_t count)
+{
+    cm_event_extra_t extra;
+
+    FUZZ_CHECK(wide->any && wide->count == count);
+    for (uint32_t i = 0; i < count; i++) {
+        const bool some = cm_wide_at(wide, i, &extra);
+        FUZZ_CHECK(some || cm_wide_is_view(wide, i));
+        FUZZ_CHECK(extra.engaged_ms >= -1 && extra.engaged_ms <= CM_ENGAGED_MAX);
+        for (int field = 0; some && field < CM_EXTRA_TEXTS; field++)
+            FUZZ_CHECK(extra.text[field].len <= cm_extra_limits[field]);
+    }
+}
+
 static void check_bounds(const cm_columns_t *columns, unsigned part)
 {
+    if (part == CM_READ_EXTRA) {
+        check_extra(&columns->wide, columns->count);
+        return;
+    }
+
     for (uint32_t i = 0; i < columns->count; i++) {
         const cm_key_t *key = &columns->keys[i];
         if (part == CM_READ_HOT)
@@ -40,8 +60,23 @@ static void check_bounds(const cm_columns_t *columns, unsigned part)
     }
 }
 
+static void check_same_extra(const cm_wide_t *a, const cm_wide_t *b, uint32_t count)
+{
+    cm_event_extra_t of_a, of_b;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const bool some = cm_wide_at(a, i, &of_a);
+        FUZZ_CHECK(cm_wide_at(b, i, &of_b) == some);
+        FUZZ_CHECK(cm_event_extra_equal(&of_a, &of_b));
+    }
+}
+
 static void check_same(const cm_columns_t *a, const cm_columns_t *b, unsigned part)
 {
+    if (part == CM_READ_EXTRA) {
+        check_same_extra(&a->wide, &b->wide, a->count);
+        return;
+    }
     for (uint32_t i = 0; i < a->count; i++) {
         const cm_key_t *key_a = &a->keys[i], *key_b = &b->keys[i];
         if (part == CM_READ_HOT)
@@ -74,7 +109,7 @@ static void check_encoded(const cm_columns_t *columns, unsigned part, bool compr
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const unsigned parts[] = {CM_READ_HOT, CM_READ_COLD, CM_READ_KEYS, CM_READ_KEYS};
+    static const unsigned parts[] = {CM_READ_HOT, CM_READ_COLD, CM_READ_KEYS, CM_READ_EXTRA};
     cm_columns_t columns = {0};
     cm_err_t err = {0};
 
