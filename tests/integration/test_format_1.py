@@ -71,8 +71,12 @@ def test_changed_by_a_writer(t):
     same(t)
     t.clickmill("verify")
     t.check_integrity()
-    for _ in range(20):  # blocks of both formats are merged
-        t.ingest([NEW])
+    said = [t.clickmill("import", "--format", "jsonl", "-", stdin=json.dumps(NEW)).err
+            for _ in range(20)]  # blocks of both formats are merged
+    for word in ("fields that an earlier version ignored are read now", "event.map: {FIELD: none}",
+                 "fields=name,referrer,props"):
+        t.true(word in said[0], "%r is not in\n%s" % (word, said[0]))
+    t.equal([text for text in said[1:] if "earlier version" in text], [], "it is said once")
     events = exported(t).splitlines()
     t.equal("".join(line + "\n" for line in events[:-1]), saved("events.jsonl"), "events")
     new = json.loads(events[-1])

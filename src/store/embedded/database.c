@@ -205,7 +205,9 @@ static int upgrade(cm_database_t *database, cm_err_t *err)
     if (rc == 0)
         rc = cm_database_exec(database,
                               "ALTER TABLE block ADD COLUMN extra BLOB;"
-                              "ALTER TABLE block ADD COLUMN extra_bytes INTEGER",
+                              "ALTER TABLE block ADD COLUMN extra_bytes INTEGER;" CM_SETTING_TABLE
+                              "INSERT OR REPLACE INTO setting SELECT '" CM_SETTING_WITHOUT_EXTRA
+                              "', '1' FROM block LIMIT 1",
                               doing, err);
     if (rc == 0)
         rc = cm_database_exec(database, "PRAGMA user_version = 2", doing, err);

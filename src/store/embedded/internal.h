@@ -26,6 +26,7 @@ typedef struct cm_store_embedded {
     bool has_secret;
     int64_t committed, written; /* events in committed blocks, and with the open transaction's */
     bool in_transaction;
+    bool without_extra; /* see CM_SETTING_WITHOUT_EXTRA */
     bool second_writer; /* has written here: that ends this one */
     sqlite3_stmt *begin, *commit, *select_ends, *insert_block, *insert_strings, *insert_dead,
         *set_source, *drop_source;

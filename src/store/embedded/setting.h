@@ -29,6 +29,10 @@ enum { CM_SETTING_TEXT = 32 };
  * "differ" (index/embedded/embedded.h); answers of an earlier edition have none. */
 #define CM_SETTING_COPIES "copies_"
 
+/* "1": all events came before optional fields were read, and the user was not told that they are
+ * read now. Recorded when a store of format 1 that has events is changed. */
+#define CM_SETTING_WITHOUT_EXTRA "without_extra"
+
 /* Made with the tables of a new directory. */
 #define CM_SETTING_TABLE                                                                           \
     "CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT "     \

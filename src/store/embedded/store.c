@@ -105,6 +105,26 @@ static int embedded_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *
     return rc;
 }
 
+/* The first optional fields of a store whose events came from an edition that ignored them: says
+ * so once. They may be meant in another sense, and a name makes other events of page views. */
+static int tell_extra(cm_store_embedded_t *self, const cm_wide_t *wide, cm_err_t *err)
+{
+    cm_buf_t fields = CM_BUF_INIT;
+
+    for (int field = 0; field < CM_EXTRA_TEXTS; field++) {
+        if (wide->strings[field].count > 0)
+            cm_buf_printf(&fields, "%s%s", fields.len > 0 ? "," : "", cm_extra_names[field]);
+    }
+    if (self->store.log != NULL)
+        cm_log(self->store.log, CM_LOG_WARN,
+               "fields that an earlier version ignored are read now; `event.map: {FIELD: none}` in "
+               "the configuration ignores one",
+               "fields=%s", fields.data);
+    cm_buf_free(&fields);
+    self->without_extra = false;
+    return cm_setting_set(&self->database, CM_SETTING_WITHOUT_EXTRA, "", err);
+}
+
 /* Writes an encoded block into the open transaction. */
 static int insert_block(cm_store_embedded_t *self, cm_builder_t *builder, cm_err_t *err)
 {
@@ -115,6 +135,8 @@ static int insert_block(cm_store_embedded_t *self, cm_builder_t *builder, cm_err
     assert(builder->columns.count <= CM_BLOCK_EVENTS);
     builder->columns.first = self->written;
     rc = cm_merge_insert(&self->database, self->insert_block, builder, err);
+    if (rc == 0 && self->without_extra && builder->columns.wide.any)
+        rc = tell_extra(self, &builder->columns.wide, err);
     if (rc < 0)
         return rc;
     cm_debug(self->store.log, CM_DEBUG_STORE, "block is written", "first=%lld events=%u",
@@ -413,11 +435,14 @@ int cm_store_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_sto
     self->clock = clock;
     self->data_dir = cm_strdup(data_dir);
     pthread_mutex_init(&self->dict_lock, NULL);
+    char without_extra[CM_SETTING_TEXT];
     if ((rc = prepare_statements(self, err)) < 0 ||
+        (rc = cm_setting_get(&self->database, CM_SETTING_WITHOUT_EXTRA, without_extra, err)) < 0 ||
         (rc = cm_merge_load(&self->merge, &self->database, err)) < 0) {
         embedded_close(&self->store.sink);
         return rc;
     }
+    self->without_extra = without_extra[0] != '\0';
     self->committed = self->written = cm_merge_events(&self->merge);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         self->dict_committed[field] = (uint32_t)cm_merge_strings(&self->merge, field);
