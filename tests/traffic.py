@@ -1,5 +1,6 @@
 """Random events that are difficult on purpose: late, repeated, with equal times, users in many countries."""
 
+import json
 import random
 import uuid
 
@@ -64,6 +65,36 @@ def event(chance, user, time, pages, derived):
 def url(chance, pages):
     page = int(pages * chance.random() ** 2)
     return "/page,%d" % page if page % 7 == 3 else "https://www.example.com/page/%d" % page
+
+
+def widened(made, seed):
+    """The same events; about half of them, each row key alike, have optional fields."""
+    wide, fields = [], {}
+    for entry in made:
+        key = json.dumps(entry, sort_keys=True)
+        if key not in fields:
+            fields[key] = extra(random.Random("%s %s" % (seed, key)))
+        wide.append({**entry, **fields[key]})
+    return wide
+
+
+def extra(chance):
+    """Optional fields of an event, in the order in which they are exported; none for half of them."""
+    kind = chance.random()
+    if kind < 0.5:
+        return {}
+    made = {"name": chance.choice(("signup", "Käufe", "engagement"))} if kind < 0.8 else {}
+    for field, values in (("referrer", ("https://www.google.com/", "android-app://com.slack/")),
+                          ("utm_source", ("newsletter", 'a "b"')), ("utm_campaign", ("spring",)),
+                          ("browser_version", ("125.0",)), ("region", ("Bavaria", "Île-de-France")),
+                          ("language", ("de", "pt-BR"))):
+        if chance.random() < 0.4:
+            made[field] = chance.choice(values)
+    if chance.random() < 0.4:
+        made["props"] = {"plan": chance.choice(("pro", "é")), "value": chance.randrange(10 ** 6)}
+    if made.get("name") == "engagement":
+        made["engaged_ms"] = chance.randrange(86400001)
+    return made
 
 
 # Strings with another order in JSON: with escaped characters, and with characters less than a quote.

@@ -57,3 +57,25 @@ def test_what_is_not_durable_is_dead_still(t):
     t.equal(account["accepted"], left, "the rest")
     events = [json.loads(line) for line in t.clickmill("export").out.splitlines()]
     t.equal(sorted(one["user_id"] for one in events), sorted("u%d" % n for n in range(1500)), "events")
+
+
+def test_optional_fields(t):
+    """A letter keeps what was sent; replayed, its event has the optional fields."""
+    event = {"user_id": "ann", "timestamp": str(SECONDS), "url": "/", "name": "signup",
+             "utm_campaign": "spring", "props": {"value": 10.50, "plan": "pro", "none": None}}
+    engaged = {"user_id": "ann", "timestamp": str(SECONDS), "url": "/", "name": "engagement"}
+    nested = {"user_id": "ann", "timestamp": str(SECONDS), "url": "/", "props": {"a": {"b": 1}}}
+    t.equal(t.ingest([event, {**engaged, "engaged_ms": 1500}, engaged, nested])["rejected"], 4,
+            "dead letters")
+    t.equal(json.loads(t.clickmill("dead", "show", "1").out.splitlines()[-1]), event, "the letter")
+    account = replay(t, check=None).json
+    t.equal((account["accepted"], account["rejected"]), (2, 2), "replayed")
+    got = [json.loads(line) for line in t.clickmill("export").out.splitlines()]
+    t.equal([(one["name"], one.get("props"), one.get("engaged_ms")) for one in got],
+            [("signup", {"plan": "pro", "value": 10.5}, None), ("engagement", None, 1500)], "events")
+    t.true('"props": {"plan": "pro", "value": 10.5}' in t.clickmill("export").out, "canonical props")
+    t.ingest([{**engaged, "timestamp": SECONDS * 1000}, {**nested, "timestamp": SECONDS * 1000}])
+    letters = t.clickmill("dead", "list").out
+    t.equal(len(letters.splitlines()), 4, "letters that are left, and two more")
+    t.equal((letters.count("engaged_ms is missing"), letters.count("props must be flat")), (1, 1),
+            "their reasons")

@@ -69,7 +69,7 @@ def check_all(t, data="data", count=LINES, user="u"):
 
 
 def test_import_while_run_holds(t):
-    made = traffic.events(61, 3000)
+    made = traffic.widened(traffic.events(61, 3000), 61)
     lines = "".join(json.dumps(one) + "\n" for one in made)
     t.write("a.jsonl", lines + "no JSON\n")
     with gzip.open(t.path("b.jsonl.gz"), "wt", encoding="utf-8") as file:
