@@ -372,7 +372,7 @@ def test_snippet_page(t):
         collector = Collector(t, "--sites", site.origin)
         page = browser.open(browser.visitor(), collector.origin + "/snippet")
         lines = {name: browser("text", page=page, selector="#" + name)
-                 for name in ("identify", "script", "pixel", "policy")}
+                 for name in ("identify", "event", "script", "pixel", "policy")}
         t.equal(lines["script"],
                 '<script defer src="%s/clickmill.js"></script>' % collector.origin, "the script")
         t.true('<img src="%s/pixel.gif"' % collector.origin in lines["pixel"], lines["pixel"])
@@ -390,6 +390,10 @@ def test_snippet_page(t):
         t.equal(browser("text", page=page, selector="#allow"),
                 'clickmill run --sites "a.example"', "the option")
         undisturbed(t, browser, page)
-        at = site.page("/", lines["identify"] + lines["script"])
-        browser.open(browser.visitor(), at)
+        at = site.page("/", lines["identify"] + lines["script"] + lines["event"])
+        page = browser.open(browser.visitor(), at)
         t.equal(check(t, collector.wait(1), [at]), "customer-7", "the visitor")
+        browser("click", page=page, selector="button")
+        t.until(lambda: collector.named("signup"), "the event")
+        t.equal([(one["user_id"], one["props"]) for one in collector.named("signup")],
+                [("customer-7", {"plan": "pro"})], "events")

@@ -40,6 +40,8 @@ const LINES = {
   script: scriptLine,
   allow: () => `clickmill ${command} --sites "${siteName()}"`,
   policy: () => `script-src ${here};\nconnect-src ${endpointOrigin()}`,
+  event: () => `<button data-clickmill-event="signup"
+        data-clickmill-prop-plan="pro">Sign up</button>`,
   identify: () => `<script>
   window.clickmill = window.clickmill || function () {
     (clickmill.q = clickmill.q || []).push(arguments);
