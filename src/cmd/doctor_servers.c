@@ -23,23 +23,6 @@ static void check_topic(cm_doctor_t *doctor, const cm_kafka_settings_t *settings
                          facts->replication == 1 ? "y" : "ies");
 }
 
-/* Any answer about any id will do. */
-static void check_registry(cm_doctor_t *doctor, const cm_kafka_settings_t *settings)
-{
-    cm_kafka_registry_t *registry = NULL;
-    cm_err_t err;
-
-    int rc = cm_kafka_registry_open(settings, &registry, &err);
-    if (rc == 0)
-        rc = cm_kafka_registry_wait(registry, 1, settings->timeout_ms, &err);
-    if (rc < 0)
-        cm_doctor_report_error(doctor, "registry", rc, err.text);
-    else
-        cm_doctor_report(doctor, CM_DOCTOR_RIGHT, "registry", "the schema registry at %s answers",
-                         settings->registry);
-    cm_kafka_registry_close(registry);
-}
-
 void cm_doctor_check_topics(cm_doctor_t *doctor)
 {
     const cm_kafka_settings_t settings =
@@ -47,9 +30,13 @@ void cm_doctor_check_topics(cm_doctor_t *doctor)
     cm_kafka_facts_t facts;
     cm_err_t err;
 
-    if (settings.registry != NULL)
-        check_registry(doctor, &settings);
-    int rc = cm_kafka_probe(&settings, doctor->asked->fix, &facts, &err);
+    int rc = settings.registry != NULL ? cm_kafka_registry_check(&settings, &err) : 0;
+    if (rc < 0)
+        cm_doctor_report_error(doctor, "registry", rc, err.text);
+    else if (settings.registry != NULL)
+        cm_doctor_report(doctor, CM_DOCTOR_RIGHT, "registry", "the schema registry at %s answers",
+                         settings.registry);
+    rc = cm_kafka_probe(&settings, doctor->asked->fix, &facts, &err);
     if (facts.brokers > 0)
         cm_doctor_report(doctor, CM_DOCTOR_RIGHT, "kafka",
                          "%s answers: %d broker%s; librdkafka here is %s", settings.brokers,

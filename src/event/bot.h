@@ -1,5 +1,6 @@
-/* Kinds of bots: programs that visit pages. Accounts count bots by kind. Pure functions, for any
- * thread. */
+/* Kinds of bots: programs that visit pages. Accounts count bots by kind.
+ *
+ * Constants and pure functions, for any thread. */
 #ifndef CM_EVENT_BOT_H
 #define CM_EVENT_BOT_H
 

@@ -1,5 +1,5 @@
 /* The types of a prepared Avro schema: built by avro_schema.c, walked by avro_decode.c. Only these
- * two include this. */
+ * two include this. A schema is not changed once it is prepared, so any thread may read it. */
 #ifndef CM_KAFKA_AVRO_NODE_H
 #define CM_KAFKA_AVRO_NODE_H
 

@@ -160,6 +160,17 @@ int cm_kafka_registry_wait(cm_kafka_registry_t *self, uint32_t id, int64_t limit
     }
 }
 
+int cm_kafka_registry_check(const cm_kafka_settings_t *settings, cm_err_t *err)
+{
+    cm_kafka_registry_t *registry = NULL;
+
+    int rc = cm_kafka_registry_open(settings, &registry, err);
+    if (rc == 0)
+        rc = cm_kafka_registry_wait(registry, 1, settings->timeout_ms, err);
+    cm_kafka_registry_close(registry);
+    return rc < 0 ? rc : 0;
+}
+
 int cm_kafka_registry_text(const cm_kafka_registry_t *self, cm_str_t value, cm_buf_t *scratch,
                            cm_str_t *text, cm_err_t *err)
 {

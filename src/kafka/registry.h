@@ -32,6 +32,10 @@ enum { CM_KAFKA_REGISTRY_WAIT_MS = 100 };
 int cm_kafka_registry_wait(cm_kafka_registry_t *registry, uint32_t id, int64_t limit_ms,
                            cm_err_t *err);
 
+/* Whether the registry that the settings name answers within their time limit; its answer about any
+ * schema will do. 0, or the error of cm_kafka_registry_open() or cm_kafka_registry_wait(). */
+int cm_kafka_registry_check(const cm_kafka_settings_t *settings, cm_err_t *err);
+
 /* Makes JSON text of a value in the wire format, whose schema cm_kafka_registry_find() has found.
  * The text is a part of `value`, or in `scratch`. CM_EREJECT: the registry does not know the
  * schema, it is of a kind that is not read, or it is not that of the value. */
