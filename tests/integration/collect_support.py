@@ -239,7 +239,7 @@ class Collector:
     def stop(self, check=OK):
         """Ends it. Returns the events of the store, in the order of their keys."""
         result = self.process.stop(check)
-        account = self.t.balanced(json.loads(result.out))
+        account = self.account = self.t.balanced(json.loads(result.out))
         if self.complete:
             self.t.equal([account[name] for name in ("accepted", "rejected", "skipped")],
                          [self.accepted, self.rejected, self.skipped],

@@ -526,7 +526,12 @@ def test_bots(t):
         good(t, collector.page(view("/3")))
         bad(t, collector.page([view("/4"), {"url": 5}], agent=GOOGLEBOT), [(2, "url is not a string")],
             kept, 1 - kept)
-        t.equal(len(collector.stop()), 5 * kept + 1, "events with %s" % (options,))
+        events = collector.stop()
+        t.equal(len(events), 5 * kept + 1, "events with %s" % (options,))
+        t.equal(collector.account.get("bots_by_kind"),
+                None if kept else {"http-library": 1, "search-engine": 4}, "kinds")
+        t.equal(sorted(event["props"]["bot"] for event in events if "props" in event),
+                kept * (["Googlebot"] * 4 + ["curl"]), "bots that are kept")
 
 
 def test_urls(t):
