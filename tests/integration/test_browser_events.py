@@ -424,3 +424,26 @@ def test_many_tabs_in_the_background(t):
         t.until(lambda: web.named("engagement"), "the engagement event")
         t.equal([event["engaged_ms"] for event in web.named("engagement")], [0], "engaged time")
         t.equal(json.loads(web.bodies()[-1])[-1]["url"], web.origin + "/", "its page")
+
+
+@slow
+def test_pages_without_an_origin(t):
+    """A file and a sandboxed frame: the URL is that of the page, and nothing is thrown."""
+    with Web() as web, Browser(t) as browser:
+        line = '<script defer src="%s/clickmill.js"></script>' % web.origin
+        t.write("page.html", "<!doctype html>%s<p>a file" % line)
+        page = browser.open(browser.visitor(), "file://%s?a=1#b" % t.path("page.html"))
+        browser.evaluate(page, "clickmill('event', 'x'); clickmill('page', 'other.html')")
+        events = wait(t, web, 3)
+        t.equal([event["url"] for event in events], [
+            "file://" + t.path("page.html") + "?a=1", "file://" + t.path("page.html") + "?a=1",
+            "file://" + t.path("other.html")], "URLs of a file")
+        t.equal(browser("errors", page=page), [], "exceptions in the file")
+        web.posts.clear()
+        web.page("/framed")
+        page = browser.open(browser.visitor(), web.page(
+            "/", '<body><iframe sandbox="allow-scripts" src="/framed"></iframe>'))
+        t.equal([(event["url"], event["referrer"]) for event in wait(t, web, 1)],
+                [(web.origin + "/framed", web.origin + "/")], "the frame")
+        t.equal(web.posts[0]["headers"]["Origin"], "null", "its origin")
+        t.equal(browser("errors", page=page), [], "exceptions in the frame")

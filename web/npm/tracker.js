@@ -239,7 +239,7 @@ export const start = (script) => {
     if ((navigator.doNotTrack || window.doNotTrack) === "1" || navigator.globalPrivacyControl)
       return;
     endpoint = new URL(data.endpoint || "/v1/events", script.src || location).href;
-    site = (data.site || location.origin).replace(/\/?$/, "/");
+    site = (data.site || location.origin + "/").replace(/\/?$/, "/");
     track = data.track || "";
     before = document.referrer ? named(document.referrer) : undefined;
     early.forEach(run);
