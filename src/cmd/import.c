@@ -107,11 +107,16 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     int rc = asked->windows != NULL ? cm_windows_parse(asked->windows, &windows, &app->err) : 0;
     if (rc == 0)
         rc = cm_timestamp_format_open(&asked->import.times, &into.times, &app->err);
-    if (rc < 0)
+    if (rc == 0)
+        rc = cm_event_map_new(&asked->import.map, &into.map, &app->err);
+    if (rc < 0) {
+        cm_timestamp_format_close(&into.times);
         return rc;
+    }
     cm_enrich_thread_open(&into.enriching, &asked->import.enrich, asked->import.all, &app->log);
     rc = import_all(&import, &into);
     cm_enrich_thread_close(&into.enriching);
+    cm_event_map_free(into.map);
     cm_timestamp_format_close(&into.times);
     return rc;
 }

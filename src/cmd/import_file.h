@@ -13,6 +13,7 @@ typedef struct cm_import_into {
     cm_store_t *store; /* or NULL, then: */
     cm_sink_t *sink;   /* keeps no positions, and needs a commit only at the end */
     uint8_t visitor_key[CM_VISITOR_KEY];
+    cm_event_map_t *map;          /* NULL: members give the fields of their own names */
     cm_timestamp_format_t times;  /* how timestamps of events are read */
     bool older_keys;              /* of lines of access logs, see source/file/accesslog_builder.h */
     cm_enrich_thread_t enriching; /* of access logs; the first log starts it */

@@ -31,6 +31,7 @@ struct cm_event_json {
     cm_shape_t shapes[SHAPES];
     unsigned char order[SHAPES]; // the shapes, about in the order of how often lines fit them
     cm_timestamp_format_t times;
+    const cm_event_map_t *map; // nullptr: none
     unsigned shape_count;
     unsigned misses;            // lines that fitted none since one was learnt last
     cm_event_json_fill_fn fill; // nullptr: none
@@ -58,6 +59,11 @@ extern "C" void cm_event_json_set_timestamps(cm_event_json_t *json,
     json->times = *times;
 }
 
+extern "C" void cm_event_json_set_map(cm_event_json_t *json, const cm_event_map_t *map)
+{
+    json->map = map;
+}
+
 extern "C" void cm_event_json_free(cm_event_json_t *json)
 {
     delete json;
@@ -66,16 +72,11 @@ extern "C" void cm_event_json_free(cm_event_json_t *json)
 namespace
 {
 
-struct field_rule {
-    std::string_view name;
-    cm_str_t cm_event_t::*text;
-};
-
-const field_rule fields[] = {
-    {"row_key", &cm_event_t::row_key}, {"user_id", &cm_event_t::user_id},
-    {"url", &cm_event_t::url},         {"country", &cm_event_t::country},
-    {"city", &cm_event_t::city},       {"browser", &cm_event_t::browser},
-    {"os", &cm_event_t::os},           {"device", &cm_event_t::device},
+// Where the texts of the nine fields are; that of the timestamp is none.
+cm_str_t cm_event_t::*const texts[CM_MAP_NINE] = {
+    &cm_event_t::row_key, &cm_event_t::user_id, nullptr,
+    &cm_event_t::url,     &cm_event_t::country, &cm_event_t::city,
+    &cm_event_t::browser, &cm_event_t::os,      &cm_event_t::device,
 };
 
 int take_timestamp(dom::element value, const cm_timestamp_format_t *times, int64_t *ms,
@@ -115,66 +116,114 @@ int take_text(const char *name, dom::element value, cm_arena_t *arena, cm_str_t 
     return 0;
 }
 
-// Takes the address or the user agent; false when the field is neither.
-bool take_visitor(dom::key_value_pair field, cm_event_json_visitor_t *seen)
-{
-    std::string_view text;
-    bool address = field.key == "ip" || field.key == "address";
-
-    if (!address && field.key != "user_agent" && field.key != "userAgent")
-        return false;
-    if (field.value.get_string().get(text) == SUCCESS)
-        (address ? seen->address : seen->agent) = cm_str_t{text.data(), text.size()};
-    return true;
-}
-
-// Takes one of the optional fields. Properties and `engaged_ms` are read from the text of the
-// message, because the parser does not keep how numbers were written.
-int take_extra(cm_extra_field_t which, dom::element value, cm_str_t message, cm_arena_t *arena,
-               cm_event_extra_t *extra, cm_err_t *err)
-{
-    const char *name = cm_extra_names[which];
-    cm_str_t raw;
-
-    if (which < CM_EXTRA_PROPS)
-        return take_text(name, value, arena, &extra->text[which], err);
-    if (value.is_null() || !cm_member_find(message, cm_str(name), arena, &raw))
-        raw = cm_str_t{nullptr, 0};
-    if (which == CM_EXTRA_ENGAGED && value.is_string())
-        raw = cm_str_t{raw.data + 1, raw.len - 2};
-    return cm_event_extra_set(extra, which, raw, arena, err);
-}
-
 // What the fields of a message are read into.
 struct reading {
     cm_str_t message;
     const cm_timestamp_format_t *times;
+    const cm_event_map_t *map;
     cm_arena_t *arena;
     cm_event_t *event;
+    cm_event_json_visitor_t *seen; // nullptr: the visitor's fields are not read
     cm_event_extra_t extra;
     bool has_time;
-    cm_event_json_visitor_t *seen; // nullptr: the visitor's fields are not read
     uint64_t unknown;
 };
 
-int take_field(reading *into, dom::key_value_pair field, cm_err_t *err)
+// Takes one of the optional fields, the member `key` of the object with the text `scope`.
+// Properties and `engaged_ms` are read from that text, because the parser does not keep how numbers
+// were written.
+int take_extra(reading *into, cm_extra_field_t which, dom::key_value_pair member, cm_str_t scope,
+               cm_err_t *err)
 {
-    if (field.key == "timestamp") {
-        into->has_time = !field.value.is_null();
+    const cm_str_t key = {member.key.data(), member.key.size()};
+    cm_str_t raw;
+
+    if (which < CM_EXTRA_PROPS)
+        return take_text(cm_extra_names[which], member.value, into->arena, &into->extra.text[which],
+                         err);
+    if (member.value.is_null() || !cm_member_find(scope, key, into->arena, &raw))
+        raw = cm_str_t{nullptr, 0};
+    if (which == CM_EXTRA_ENGAGED && member.value.is_string())
+        raw = cm_str_t{raw.data + 1, raw.len - 2};
+    return cm_event_extra_set(&into->extra, which, raw, into->arena, err);
+}
+
+// Takes the value of a field.
+int take_field(reading *into, unsigned field, dom::key_value_pair member, cm_str_t scope,
+               cm_err_t *err)
+{
+    std::string_view text;
+
+    if (field == CM_MAP_TIMESTAMP) {
+        into->has_time = !member.value.is_null();
         if (!into->has_time)
             return 0;
-        return take_timestamp(field.value, into->times, &into->event->timestamp, err);
+        return take_timestamp(member.value, into->times, &into->event->timestamp, err);
     }
-    for (const field_rule &rule : fields) {
-        if (field.key == rule.name)
-            return take_text(rule.name.data(), field.value, into->arena, &(into->event->*rule.text),
-                             err);
-    }
-    const auto which = cm_extra_find(cm_str_t{field.key.data(), field.key.size()});
-    if (which != CM_EXTRA_COUNT)
-        return take_extra(which, field.value, into->message, into->arena, &into->extra, err);
-    if (into->seen == nullptr || !take_visitor(field, into->seen))
+    if (field < CM_MAP_NINE)
+        return take_text(cm_event_field_name(field), member.value, into->arena,
+                         &(into->event->*texts[field]), err);
+    if (field < CM_MAP_STORED)
+        return take_extra(into, static_cast<cm_extra_field_t>(field - CM_MAP_NINE), member, scope,
+                          err);
+    if (member.value.get_string().get(text) == SUCCESS)
+        (field == CM_MAP_ADDRESS ? into->seen->address : into->seen->agent) =
+            cm_str_t{text.data(), text.size()};
+    return 0;
+}
+
+int take_members(reading *into, dom::object object, cm_str_t scope, std::string_view path,
+                 cm_err_t *err);
+
+// A member whose name gives no field: it may be an object with members that do.
+int take_inside(reading *into, dom::key_value_pair member, cm_str_t scope, std::string_view path,
+                cm_err_t *err)
+{
+    const cm_str_t key = {member.key.data(), member.key.size()};
+    dom::object inside;
+    cm_str_t text;
+
+    if (!cm_event_map_is_parent(into->map, cm_str_t{path.data(), path.size()}) ||
+        member.value.get_object().get(inside) != SUCCESS ||
+        !cm_member_find(scope, key, into->arena, &text)) {
         ++into->unknown;
+        return 0;
+    }
+    return take_members(into, inside, text, path, err);
+}
+
+// Takes the members of an object; `scope` is its text. `path` is what leads to it, empty for the
+// message itself.
+int take_members(reading *into, dom::object object, cm_str_t scope, std::string_view path,
+                 cm_err_t *err)
+{
+    char whole[CM_EVENT_MAP_PATH];
+
+    for (dom::key_value_pair member : object) {
+        std::string_view name = member.key;
+        if (!path.empty()) {
+            if (path.size() + 1 + name.size() > sizeof whole) {
+                ++into->unknown; // longer than any path of the map
+                continue;
+            }
+            memcpy(whole, path.data(), path.size());
+            whole[path.size()] = '.';
+            memcpy(whole + path.size() + 1, name.data(), name.size());
+            name = std::string_view(whole, path.size() + 1 + name.size());
+        }
+        const unsigned field = cm_event_map_field(into->map, cm_str_t{name.data(), name.size()});
+        const bool is_read =
+            field < CM_MAP_STORED || (field != CM_MAP_NONE && into->seen != nullptr);
+        int rc = is_read ? take_field(into, field, member, scope, err)
+                         : take_inside(into, member, scope, name, err);
+        if (rc < 0 && is_read && cm_event_map_has(into->map, field)) {
+            const cm_err_t why = *err;
+            return cm_fail(err, rc, "%.400s (event.map: %.*s)", why.text,
+                           static_cast<int>(name.size() < 80 ? name.size() : 80), name.data());
+        }
+        if (rc < 0)
+            return rc;
+    }
     return 0;
 }
 
@@ -233,7 +282,7 @@ void learn_shape(cm_event_json_t *json, cm_str_t text)
     if (json->shape_count == SHAPES && ++json->misses < MISSES)
         return;
     json->misses = 0;
-    cm_shape_learn(&shape, text);
+    cm_shape_learn(&shape, text, json->map);
     if (shape.count == 0)
         return;
     if (json->shape_count < SHAPES) {
@@ -250,7 +299,7 @@ bool parse_mended(cm_event_json_t *json, cm_str_t text, dom::element *root)
     if (copy == nullptr)
         return false;
     memcpy(copy.get(), text.data, text.len);
-    return cm_lenient_mend(copy.get(), text.len) &&
+    return cm_lenient_mend(copy.get(), text.len, json->map) &&
            json->parser.parse(copy.get(), text.len, false).get(*root) == SUCCESS;
 }
 
@@ -284,13 +333,17 @@ int parse_object(cm_event_json_t *json, reading *into, cm_err_t *err)
         return cm_fail(err, CM_EREJECT, "not valid JSON: %s", words_of(code));
     if (root.get_object().get(object) != SUCCESS)
         return cm_fail(err, CM_EREJECT, "not a JSON object");
-    for (dom::key_value_pair field : object) {
-        int rc = take_field(into, field, err);
-        if (rc < 0)
-            return rc;
-    }
+    int rc = take_members(into, object, into->message, {}, err);
+    if (rc < 0)
+        return rc;
     into->event->extra = cm_event_extra_keep(&into->extra, into->arena);
     return 0;
+}
+
+reading reading_of(const cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
+                   cm_event_json_visitor_t *seen)
+{
+    return {text, &json->times, json->map, arena, event, seen, {{}, -1}, false, 0};
 }
 
 // The full parser: it reads everything that JSON and the contract allow.
@@ -298,8 +351,7 @@ int parse_fully(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_even
                 uint64_t *unknown, cm_err_t *err)
 {
     cm_event_json_visitor_t seen = {};
-    reading into = {text, &json->times, arena, event, {{}, -1}, false, json->fill ? &seen : nullptr,
-                    0};
+    reading into = reading_of(json, text, arena, event, json->fill ? &seen : nullptr);
 
     int rc = parse_object(json, &into, err);
     if (rc < 0)
@@ -334,7 +386,7 @@ extern "C" int cm_event_json_parse_partial(cm_event_json_t *json, cm_str_t text,
                                            cm_event_t *event, cm_event_json_visitor_t *visitor,
                                            uint64_t *unknown, cm_err_t *err)
 {
-    reading into = {text, &json->times, arena, event, {{}, -1}, false, visitor, 0};
+    reading into = reading_of(json, text, arena, event, visitor);
 
     *visitor = cm_event_json_visitor_t{};
     int rc = parse_object(json, &into, err);

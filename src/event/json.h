@@ -5,6 +5,7 @@
 #define CM_EVENT_JSON_H
 
 #include "event/event.h"
+#include "event/map.h"
 
 typedef struct cm_event_json cm_event_json_t;
 
@@ -27,6 +28,9 @@ void cm_event_json_set_fill(cm_event_json_t *json, cm_event_json_fill_fn fill, v
 
 /* From now on timestamps are read as `times` says. It is copied, but its zone is borrowed. */
 void cm_event_json_set_timestamps(cm_event_json_t *json, const cm_timestamp_format_t *times);
+
+/* From now on members give fields as the map says; it is borrowed. NULL: by their own names. */
+void cm_event_json_set_map(cm_event_json_t *json, const cm_event_map_t *map);
 
 /* Parses one JSON object into `event`, completes and checks it. Its strings are in `arena` or in
  * `text` itself. Adds the number of unknown fields to `unknown`. 0, or CM_EREJECT with the broken

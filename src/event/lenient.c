@@ -1,24 +1,16 @@
 #include "event/lenient.h"
 
-#include "base/str.h"
-
-/* The fields that are read. Their values are never changed. */
-static const char *const known[] = {"row_key", "user_id", "timestamp", "url",    "country",
-                                    "city",    "browser", "os",        "device", "user_agent",
-                                    "ip",      "address", "userAgent"};
-
 enum { LARGE = 19 }; /* an integer of at least so many digits may have more than 64 bits */
 
-static bool is_known(cm_str_t name)
+/* Whether the value of this member is read, and so never changed. The optional fields are read from
+ * the text as it came. */
+static bool is_known(cm_str_t name, const cm_event_map_t *map)
 {
     /* A name with an escape could be any of them. */
     if (name.len > 0 && memchr(name.data, '\\', name.len) != NULL)
         return true;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (cm_str_equal(name, cm_str(known[i])))
-            return true;
-    }
-    return false;
+    const unsigned field = cm_event_map_field(map, name);
+    return field < CM_MAP_NINE || field == CM_MAP_ADDRESS || field == CM_MAP_AGENT;
 }
 
 static size_t skip_digits(const char *text, size_t at, size_t len)
@@ -85,7 +77,7 @@ static size_t pass_string(const char *text, size_t at, size_t len)
     return at < len ? at + 1 : len;
 }
 
-bool cm_lenient_mend(char *text, size_t len)
+bool cm_lenient_mend(char *text, size_t len, const cm_event_map_t *map)
 {
     size_t depth = 0;
     /* `mend`: inside an unknown field's value. `name`: the next string is a field's name. */
@@ -96,7 +88,7 @@ bool cm_lenient_mend(char *text, size_t len)
         if (c == '"') {
             size_t end = pass_string(text, at, len);
             if (name)
-                mend = !is_known((cm_str_t){text + at + 1, end > at + 1 ? end - at - 2 : 0});
+                mend = !is_known((cm_str_t){text + at + 1, end > at + 1 ? end - at - 2 : 0}, map);
             name = false;
             at = end;
             continue;

@@ -4,11 +4,11 @@
 #ifndef CM_EVENT_LENIENT_H
 #define CM_EVENT_LENIENT_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "event/map.h"
 
-/* Overwrites such numbers with 0 and spaces in the values of unknown fields of the object `text`.
- * Whatever is not valid JSON is left as it is. Returns whether anything was overwritten. */
-bool cm_lenient_mend(char *text, size_t len);
+/* Overwrites such numbers with 0 and spaces in the values of unknown fields of the object `text`;
+ * which they are says the map (NULL: none). Whatever is not valid JSON is left as it is. Returns
+ * whether anything was overwritten. */
+bool cm_lenient_mend(char *text, size_t len, const cm_event_map_t *map);
 
 #endif

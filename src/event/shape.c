@@ -11,26 +11,24 @@
  * cm_extra_field_t. All are strings, but TIMESTAMP and ENGAGED are integers and PROPS is an object.
  */
 static const struct {
-    const char *name;
-    unsigned char len;
     size_t offset;
     size_t max;
-} fields[CM_SHAPE_NINE] = {
-    {"row_key", 7, offsetof(cm_event_t, row_key), CM_ROW_KEY_MAX},
-    {"user_id", 7, offsetof(cm_event_t, user_id), CM_USER_ID_MAX},
-    {"timestamp", 9, offsetof(cm_event_t, timestamp), 0},
-    {"url", 3, offsetof(cm_event_t, url), CM_URL_MAX},
-    {"country", 7, offsetof(cm_event_t, country), CM_FIELD_MAX},
-    {"city", 4, offsetof(cm_event_t, city), CM_FIELD_MAX},
-    {"browser", 7, offsetof(cm_event_t, browser), CM_FIELD_MAX},
-    {"os", 2, offsetof(cm_event_t, os), CM_FIELD_MAX},
-    {"device", 6, offsetof(cm_event_t, device), CM_FIELD_MAX},
+} fields[CM_MAP_NINE] = {
+    {offsetof(cm_event_t, row_key), CM_ROW_KEY_MAX},
+    {offsetof(cm_event_t, user_id), CM_USER_ID_MAX},
+    {offsetof(cm_event_t, timestamp), 0},
+    {offsetof(cm_event_t, url), CM_URL_MAX},
+    {offsetof(cm_event_t, country), CM_FIELD_MAX},
+    {offsetof(cm_event_t, city), CM_FIELD_MAX},
+    {offsetof(cm_event_t, browser), CM_FIELD_MAX},
+    {offsetof(cm_event_t, os), CM_FIELD_MAX},
+    {offsetof(cm_event_t, device), CM_FIELD_MAX},
 };
 
 enum {
-    TIMESTAMP = 2,
-    PROPS = CM_SHAPE_NINE + CM_EXTRA_PROPS,
-    ENGAGED = CM_SHAPE_NINE + CM_EXTRA_ENGAGED,
+    TIMESTAMP = CM_MAP_TIMESTAMP,
+    PROPS = CM_MAP_NINE + CM_EXTRA_PROPS,
+    ENGAGED = CM_MAP_NINE + CM_EXTRA_ENGAGED,
     DIGITS_MAX = 13, /* 13 digits of ms reach the year 2286 */
 };
 
@@ -179,11 +177,11 @@ static inline const char *read_value(unsigned field, const char *at, const char 
     const char *end = plain_end(at, line_end);
     if ((end >= line_end || *end != '"') && (end = text_end(at, line_end)) == NULL)
         return NULL;
-    const bool nine = field < CM_SHAPE_NINE;
+    const bool nine = field < CM_MAP_NINE;
     cm_str_t *text = nine ? (cm_str_t *)((char *)into->event + fields[field].offset)
-                          : &into->extra->text[field - CM_SHAPE_NINE];
+                          : &into->extra->text[field - CM_MAP_NINE];
     *text = (cm_str_t){at, (size_t)(end - at)};
-    if (text->len > (nine ? fields[field].max : cm_extra_limits[field - CM_SHAPE_NINE]))
+    if (text->len > (nine ? fields[field].max : cm_extra_limits[field - CM_MAP_NINE]))
         return NULL;
     return end;
 }
@@ -243,8 +241,8 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* The field with the quoted name at `*at`; -1 when it is not in the contract. */
-static int take_name(const char **at, const char *end)
+/* The field with the quoted name at `*at`; -1 when no field is kept that the name gives. */
+static int take_name(const char **at, const char *end, const cm_event_map_t *map)
 {
     const char *name = *at + 1;
 
@@ -254,25 +252,21 @@ static int take_name(const char **at, const char *end)
     if (close == NULL)
         return -1;
     *at = close + 1;
-    for (int i = 0; i < CM_SHAPE_NINE; i++) {
-        if ((size_t)(close - name) == fields[i].len &&
-            memcmp(name, fields[i].name, fields[i].len) == 0)
-            return i;
-    }
-    const cm_extra_field_t extra = cm_extra_find((cm_str_t){name, (size_t)(close - name)});
-    return extra == CM_EXTRA_COUNT ? -1 : CM_SHAPE_NINE + (int)extra;
+    const unsigned field = cm_event_map_field(map, (cm_str_t){name, (size_t)(close - name)});
+    return field < CM_MAP_STORED ? (int)field : -1;
 }
 
 /* Learns one `"name": value` and the gap before it, which begins at `gap`; false when it is too
  * unusual. */
-static bool learn_value(cm_shape_t *shape, const char **at, const char *gap, const char *end)
+static bool learn_value(cm_shape_t *shape, const char **at, const char *gap, const char *end,
+                        const cm_event_map_t *map)
 {
     struct cm_shape_value *value = &shape->values[shape->count];
     int64_t ignored;
 
-    int field = take_name(at, end);
+    int field = take_name(at, end, map);
     *at = skip_space(*at, end);
-    if (field < 0 || shape->count == CM_SHAPE_FIELDS || *at >= end || **at != ':')
+    if (field < 0 || shape->count == CM_MAP_STORED || *at >= end || **at != ':')
         return false;
     *at = skip_space(*at + 1, end);
     if (field == PROPS ? *at >= end || **at != '{'
@@ -286,7 +280,7 @@ static bool learn_value(cm_shape_t *shape, const char **at, const char *gap, con
     *at = is_number((unsigned)field) ? digits_end(*at, end, &ignored)
           : field == PROPS           ? cm_member_object_end(*at, end)
                                      : text_end(*at, end);
-    shape->has_extra |= field >= CM_SHAPE_NINE;
+    shape->has_extra |= field >= CM_MAP_NINE;
     shape->count++;
     return *at != NULL;
 }
@@ -303,7 +297,7 @@ static bool has_twin(const cm_shape_t *shape)
     return false;
 }
 
-void cm_shape_learn(cm_shape_t *shape, cm_str_t line)
+void cm_shape_learn(cm_shape_t *shape, cm_str_t line, const cm_event_map_t *map)
 {
     const char *at = line.data, *end = line.data + line.len, *gap = at;
 
@@ -318,7 +312,7 @@ void cm_shape_learn(cm_shape_t *shape, cm_str_t line)
         if (at >= end || *at != (shape->count == 0 ? '{' : ','))
             break;
         at = skip_space(at + 1, end);
-        if (!learn_value(shape, &at, gap, end)) {
+        if (!learn_value(shape, &at, gap, end, map)) {
             shape->count = 0;
             return;
         }

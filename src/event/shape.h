@@ -11,10 +11,9 @@
 #define CM_EVENT_SHAPE_H
 
 #include "event/event.h"
+#include "event/map.h"
 
 enum {
-    CM_SHAPE_NINE = 9, /* the fields that are in cm_event_t itself */
-    CM_SHAPE_FIELDS = CM_SHAPE_NINE + CM_EXTRA_COUNT,
     CM_SHAPE_GAP = 48, /* bytes of a gap at most; a multiple of 16 */
 };
 
@@ -23,16 +22,17 @@ typedef struct cm_shape {
     bool has_extra; /* some are optional fields */
     struct cm_shape_value {
         unsigned char gap_len;
-        unsigned char field; /* index in the table of fields in shape.c */
+        unsigned char field; /* CM_MAP_ROW_KEY and so on */
         char gap[CM_SHAPE_GAP];
-    } values[CM_SHAPE_FIELDS];
+    } values[CM_MAP_STORED];
     unsigned char end_len;
     char end[CM_SHAPE_GAP]; /* the bytes after the last value */
 } cm_shape_t;
 
-/* Learns the shape of a line that the full parser has accepted. There is no shape afterwards when
- * the line is too unusual. CM_EVENT_JSON_PADDING bytes after the line must be readable. */
-void cm_shape_learn(cm_shape_t *shape, cm_str_t line);
+/* Learns the shape of a line that the full parser has accepted with this map (NULL: none). There is
+ * no shape afterwards when the line is too unusual. CM_EVENT_JSON_PADDING bytes after the line must
+ * be readable. */
+void cm_shape_learn(cm_shape_t *shape, cm_str_t line, const cm_event_map_t *map);
 
 /* True when the line fits and is a valid event: `event` is filled, completed and checked; its
  * strings are slices of the line, its optional fields are in `arena`. False when the full parser

@@ -20,12 +20,13 @@ typedef struct cm_kafka_settings {
      * environment variable, and a value file:PATH is what the file holds. NULL: none. */
     const cm_option_map_t *properties;
     const char *topic, *dead_topic, *group;
-    int64_t timeout_ms;   /* how long brokers may be silent before that is an error, ms */
-    bool create;          /* make topics that are missing, with these: */
-    int partitions;       /* -1: as the broker is configured */
-    int replication;      /* the same */
-    bool skip_tombstones; /* messages without a value are left out, and are no dead letters */
-    const char *registry; /* URLs of a schema registry, "http://host:8081,..."; NULL: none */
+    int64_t timeout_ms;         /* how long brokers may be silent before that is an error, ms */
+    bool create;                /* make topics that are missing, with these: */
+    int partitions;             /* -1: as the broker is configured */
+    int replication;            /* the same */
+    bool skip_tombstones;       /* messages without a value are left out, and are no dead letters */
+    const cm_option_map_t *map; /* which members of messages give fields; NULL: none */
+    const char *registry;       /* URLs of a schema registry, "http://host:8081,..."; NULL: none */
     /* ${NAME} and file:PATH are understood (base/secret.h); NULL: none. */
     const char *registry_user, *registry_password;
     const char *registry_ca; /* PEM; NULL: the system's */

@@ -133,6 +133,15 @@ const cm_option_t cm_kafka_registry_options[] = {
     {.name = NULL},
 };
 
+const cm_option_t cm_kafka_value_options[] = {
+    {.name = "registry", .type = CM_OPT_ROWS, .rows = cm_kafka_registry_options},
+    {.name = "map",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_kafka_options_t, map),
+     .rows = cm_event_map_options},
+    {.name = NULL},
+};
+
 cm_kafka_settings_t cm_kafka_settings_of(const cm_kafka_options_t *options, const cm_log_t *log,
                                          const atomic_bool *stop)
 {
@@ -146,6 +155,7 @@ cm_kafka_settings_t cm_kafka_settings_of(const cm_kafka_options_t *options, cons
                                  .partitions = (int)options->partitions,
                                  .replication = (int)options->replication,
                                  .skip_tombstones = options->tombstones == CM_KAFKA_TOMBSTONES_SKIP,
+                                 .map = &options->map,
                                  .registry = options->registry,
                                  .registry_user = options->registry_user,
                                  .registry_password = options->registry_password,

@@ -5,6 +5,7 @@
 #define CM_KAFKA_OPTIONS_H
 
 #include "base/options.h"
+#include "event/map.h"
 #include "kafka/client.h"
 
 typedef struct cm_kafka_options {
@@ -15,6 +16,7 @@ typedef struct cm_kafka_options {
     int64_t timeout;
     int tombstones; /* cm_kafka_tombstones_t; for commands that read the topic, as all below */
     const char *registry, *registry_user, *registry_password, *registry_ca;
+    cm_option_map_t map; /* for cm_event_map_new() */
 } cm_kafka_options_t;
 
 /* What is done with messages without a value. */
@@ -34,8 +36,10 @@ extern const cm_option_t cm_kafka_follow_group_option[];
 /* For commands that read the topic. */
 extern const cm_option_t cm_kafka_tombstones_option[];
 
-/* The schema registry, for commands that read messages. */
+/* The schema registry; and all that says what the values of messages are: it, and which members
+ * give fields. */
 extern const cm_option_t cm_kafka_registry_options[];
+extern const cm_option_t cm_kafka_value_options[];
 
 /* The settings that the options mean; they borrow from all three. */
 cm_kafka_settings_t cm_kafka_settings_of(const cm_kafka_options_t *options, const cm_log_t *log,

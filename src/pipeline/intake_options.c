@@ -49,6 +49,6 @@ const cm_option_t cm_intake_follow_option_rows[] = {
     {.name = "group", .type = CM_OPT_ROWS, .rows = cm_kafka_follow_group_option},
     {.name = "kafka", .type = CM_OPT_ROWS, .rows = cm_kafka_option_rows},
     {.name = "tombstones", .type = CM_OPT_ROWS, .rows = cm_kafka_tombstones_option},
-    {.name = "registry", .type = CM_OPT_ROWS, .rows = cm_kafka_registry_options},
+    {.name = "values", .type = CM_OPT_ROWS, .rows = cm_kafka_value_options},
     {.name = NULL},
 };

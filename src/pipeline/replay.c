@@ -19,6 +19,7 @@ typedef struct replay {
     bool older_keys;
     cm_enrich_thread_t enriching;
     cm_timestamp_format_t times;
+    cm_event_map_t *map;
     /* A file without a name: messages are read from it as `import` reads files. */
     int fd;
     char path[40];
@@ -82,6 +83,7 @@ static int read_message(replay_t *replay, const char *path, cm_batch_t *batch)
                                     .format = (cm_file_format_t)files->format,
                                     .all = files->all,
                                     .times = replay->times,
+                                    .map = replay->map,
                                     .site = files->site,
                                     .older_keys = replay->older_keys,
                                     .visitor_key = replay->key,
@@ -250,6 +252,8 @@ int cm_replay(const cm_pipeline_env_t *env, cm_replay_place_t *place,
     cm_enrich_thread_open(&replay.enriching, &files->enrich, files->all, env->log);
     int rc = cm_timestamp_format_open(&files->times, &replay.times, err);
     if (rc == 0)
+        rc = cm_event_map_new(&files->map, &replay.map, err);
+    if (rc == 0)
         rc = cm_enrichment_start(replay.enriching.enrichment, err);
     if (rc == 0)
         rc = place->ops->visitors(place, replay.key, &replay.older_keys, err);
@@ -265,5 +269,6 @@ int cm_replay(const cm_pipeline_env_t *env, cm_replay_place_t *place,
     cm_buf_free(&replay.decoded);
     cm_enrich_thread_close(&replay.enriching);
     cm_timestamp_format_close(&replay.times);
+    cm_event_map_free(replay.map);
     return rc;
 }

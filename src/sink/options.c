@@ -29,10 +29,10 @@ const cm_option_t cm_sink_reader_option_rows[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_sink_options_t, kafka),
      .rows = cm_kafka_tombstones_option},
-    {.name = "registry",
+    {.name = "values",
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_sink_options_t, kafka),
-     .rows = cm_kafka_registry_options},
+     .rows = cm_kafka_value_options},
     {.name = NULL},
 };
 

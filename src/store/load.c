@@ -90,6 +90,8 @@ static void reject(worker_t *worker, cm_str_t payload, const char *reason)
     }
     worker->dead_lines[at] = worker->lines;
     cm_batch_reject(&worker->rest, payload, reason, "");
+    if (cm_event_map_has(worker->load->options->map, CM_MAP_ADDRESS))
+        worker->rest.dead[at].personal = true;
 }
 
 /* Hands the group's events to the builder. After that their strings may be freed. */
@@ -114,6 +116,7 @@ static void set_up_json(worker_t *worker)
     cm_enrichment_t *enrichment = worker->load->options->enrichment;
 
     cm_event_json_set_timestamps(worker->json, &worker->load->options->times);
+    cm_event_json_set_map(worker->json, worker->load->options->map);
     if (enrichment == NULL)
         return;
     worker->enricher = cm_enricher_new(enrichment);

@@ -8,6 +8,7 @@
 #define CM_STORE_LOAD_H
 
 #include "enrich/enricher.h"
+#include "event/map.h"
 #include "store/builder.h"
 
 #include <stdatomic.h>
@@ -32,6 +33,7 @@ typedef struct cm_load_options {
     size_t region;      /* bytes of a region; 0: CM_LOAD_REGION */
     int threads;        /* 0: one more than processors */
     cm_timestamp_format_t times; /* how timestamps are read */
+    const cm_event_map_t *map;   /* which members give fields; NULL: by their own names */
     cm_enrichment_t *enrichment; /* fills fields that events lack; NULL: none */
     const atomic_bool *stop;
     /* Called in order, between regions, with the bytes done and the file's size. */

@@ -81,7 +81,7 @@ static void check_header(const cm_csv_record_t *record, cm_csv_columns_t *column
 {
     cm_err_t err = {0};
 
-    int rc = cm_csv_header(record, columns, &err);
+    int rc = cm_csv_header(record, NULL, columns, &err);
     *known = rc == 0;
     if (rc < 0)
         fuzz_check_refusal(rc, CM_EINPUT, &err);

@@ -36,7 +36,7 @@ static void check_line(cm_event_json_t *json, cm_shape_t *shape, cm_str_t line, 
         FUZZ_CHECK(fuzz_same_event(&full.event, &fast));
     }
     if (full.rc == 0) {
-        cm_shape_learn(shape, line);
+        cm_shape_learn(shape, line, NULL);
         /* A line that a shape was learnt from fits it. */
         if (shape->count > 0) {
             FUZZ_CHECK(cm_shape_read(shape, line, arena, &fast));

@@ -220,3 +220,61 @@ def test_site_in_other_letters(t):
     urls = [imported(t, "a.log", log, "--all", "--site", site)[1][0][0] for site in
             ("münchen.de", "https://MÜNCHEN.de./", "xn--mnchen-3ya.de", "http://münchen.de:8080/b")]
     t.equal(urls, 3 * ["https://xn--mnchen-3ya.de/a"] + ["http://xn--mnchen-3ya.de:8080/b/a"], "URLs")
+
+
+# ---- members of other names
+
+MAPPED = """event:
+  map:
+    user_id: userId
+    timestamp: sent.at
+    url: page.url
+    props: attributes
+    name: none
+"""
+
+
+def lines_of_other_names(count):
+    return "".join('{"userId":"u%d","sent":{"at":%d},"page":{"url":"/%d"},"name":"Bob",'
+                   '"attributes":{"n":%d.50}}\n' % (n, MS + n, n, n) for n in range(count))
+
+
+def test_map(t):
+    """JSON lines, an array and CSV with one map; each line of the file is an event."""
+    t.write("clickmill.yaml", MAPPED)
+    wanted = [("/%d" % n, MS + n) for n in range(3)]
+    account, times = imported(t, "in.jsonl", lines_of_other_names(3))
+    t.equal((account["accepted"], account["unknown_fields"], times), (3, 3, wanted), "lines")
+    account, times = imported(t, "in.json", "[" + lines_of_other_names(3).strip().replace(
+        "\n", ",\n") + "]")
+    t.equal((account["accepted"], times), (3, wanted), "an array")
+    account, times = imported(
+        t, "in.csv", "userId,page.url,sent.at,attributes,name\n" + "".join(
+            'u%d,/%d,%d,"{""n"":%d.50}",Bob\n' % (n, n, MS + n, n) for n in range(3)), data="csv")
+    t.equal((account["accepted"], times), (3, wanted), "CSV")
+    events = [json.loads(one) for one in t.clickmill("export", "--data", "csv").out.splitlines()]
+    t.equal([(one["props"]["n"], one.get("name")) for one in events],
+            [(n + 0.5, None) for n in range(3)], "properties")
+
+
+def test_map_of_shapes(t):
+    """Many lines of one shape, whose members stand in the message itself: the fast reader gives what
+    the full one gives."""
+    lines = "".join('{"userId": "u%d", "ts": %d, "url": "/old", "page": "/%d"}\n' % (
+        n % 7, MS + n, n) for n in range(3000))
+    options = ["--map", "user_id=userId", "--map", "timestamp=ts", "--map", "url=page"]
+    account, times = imported(t, "in.jsonl", lines, *options)
+    t.equal((account["accepted"], account["unknown_fields"]), (3000, 3000), "account")
+    t.equal(times, sorted(("/%d" % n, MS + n) for n in range(3000)), "events")
+    account, times = imported(t, "few.jsonl", lines.replace('"url": "/old", ', ""), *options)
+    t.equal((account["accepted"], account["unknown_fields"]), (3000, 0), "account without `url`")
+    t.equal(times, sorted(("/%d" % n, MS + n) for n in range(3000)), "events of a shape")
+
+
+def test_map_is_wrong(t):
+    t.write("clickmill.yaml", "event:\n  map:\n    user: userId\n")
+    t.says(t.clickmill("import", t.write("in.jsonl", line(MS)), check=USAGE),
+           "clickmill.yaml:3: event.map.user: user is not a field of events")
+    os.remove(t.path("clickmill.yaml"))
+    t.says(t.clickmill("import", t.path("in.jsonl"), "--map", "url=user_id", check=USAGE),
+           "event.map: user_id gives both user_id and url")

@@ -1,13 +1,5 @@
 #include "source/file/csv.h"
 
-/* The contract's fields in the contract's order, which is also that of cm_event_add_csv_header().
- * The optional ones follow the nine, in the order of cm_extra_field_t. */
-enum { ROW_KEY, USER_ID, TIMESTAMP, URL, COUNTRY, CITY, BROWSER, OS, DEVICE, NINE };
-enum { FIELDS = NINE + CM_EXTRA_COUNT, UNKNOWN = 255 };
-
-static const char *const names[NINE] = {"row_key", "user_id", "timestamp", "url",   "country",
-                                        "city",    "browser", "os",        "device"};
-
 /* What follows a field. */
 typedef enum stop {
     MORE, /* the data ends before the field does */
@@ -126,47 +118,51 @@ cm_str_t cm_csv_text(const cm_csv_field_t *field, cm_arena_t *arena)
     return copy;
 }
 
-static unsigned char find_name(cm_str_t name)
+/* The addresses and user agents of visitors are read from JSON alone. */
+static unsigned char find_field(cm_str_t name, const cm_event_map_t *map)
 {
-    for (unsigned char i = 0; i < NINE; i++) {
-        if (cm_str_equal(name, cm_str(names[i])))
-            return i;
+    const unsigned field = cm_event_map_field(map, name);
+    return field < CM_MAP_STORED ? (unsigned char)field : CM_MAP_NONE;
+}
+
+/* Counts one column: CM_EINPUT when another one gives the same field. */
+static int take_column(cm_csv_columns_t *columns, unsigned char field, const cm_event_map_t *map,
+                       bool seen[CM_MAP_STORED], cm_err_t *err)
+{
+    if (field == CM_MAP_NONE) {
+        columns->unknown++;
+        return 0;
     }
-    const cm_extra_field_t extra = cm_extra_find(name);
-    return extra == CM_EXTRA_COUNT ? UNKNOWN : (unsigned char)(NINE + extra);
+    if (seen[field])
+        return cm_fail(err, CM_EINPUT, "the CSV header names %.*s twice; rename one of the two",
+                       (int)cm_event_map_path(map, field).len, cm_event_map_path(map, field).data);
+    seen[field] = true;
+    columns->has_extra |= field >= CM_MAP_NINE;
+    return 0;
 }
 
-static const char *name_of(unsigned char field)
+int cm_csv_header(const cm_csv_record_t *header, const cm_event_map_t *map,
+                  cm_csv_columns_t *columns, cm_err_t *err)
 {
-    return field < NINE ? names[field] : cm_extra_names[field - NINE];
-}
-
-int cm_csv_header(const cm_csv_record_t *header, cm_csv_columns_t *columns, cm_err_t *err)
-{
-    bool seen[FIELDS] = {false};
+    bool seen[CM_MAP_STORED] = {false};
 
     columns->count = header->count;
     columns->unknown = 0;
     columns->has_extra = false;
     for (size_t i = 0; i < header->count; i++) {
-        unsigned char field = find_name(cm_str_trim(header->fields[i].text));
-        columns->field[i] = field;
-        if (field == UNKNOWN) {
-            columns->unknown++;
-            continue;
-        }
-        columns->has_extra |= field >= NINE;
-        if (seen[field])
-            return cm_fail(err, CM_EINPUT, "the CSV header names %s twice; rename one of the two",
-                           name_of(field));
-        seen[field] = true;
+        columns->field[i] = find_field(cm_str_trim(header->fields[i].text), map);
+        int rc = take_column(columns, columns->field[i], map, seen, err);
+        if (rc < 0)
+            return rc;
     }
-    for (int i = USER_ID; i <= URL; i++) {
+    for (unsigned i = CM_MAP_USER_ID; i <= CM_MAP_URL; i++) {
+        const cm_str_t path = cm_event_map_path(map, i);
         if (!seen[i])
             return cm_fail(err, CM_EINPUT,
-                           "the first line does not name the column %s; CSV needs a header with "
-                           "user_id, timestamp and url",
-                           names[i]);
+                           "the first line does not name the column %.*s; CSV needs a header with "
+                           "user_id, timestamp and url%s",
+                           (int)path.len, path.data,
+                           map != NULL ? ", or the columns that event.map names" : "");
     }
     return 0;
 }
@@ -181,17 +177,17 @@ static inline cm_str_t trim(cm_str_t text)
 }
 
 /* Reads the optional fields from the texts of a record. */
-static int take_extra(const cm_csv_columns_t *columns, const cm_str_t texts[FIELDS],
+static int take_extra(const cm_csv_columns_t *columns, const cm_str_t texts[CM_MAP_STORED],
                       cm_arena_t *arena, cm_event_t *event, cm_err_t *err)
 {
     cm_event_extra_t extra = CM_EVENT_EXTRA_NONE;
 
     for (size_t i = 0; i < columns->count; i++) {
         const unsigned char field = columns->field[i];
-        if (field == UNKNOWN || field < NINE)
+        if (field == CM_MAP_NONE || field < CM_MAP_NINE)
             continue;
-        int rc =
-            cm_event_extra_set(&extra, (cm_extra_field_t)(field - NINE), texts[field], arena, err);
+        int rc = cm_event_extra_set(&extra, (cm_extra_field_t)(field - CM_MAP_NINE), texts[field],
+                                    arena, err);
         if (rc < 0)
             return rc;
     }
@@ -201,10 +197,10 @@ static int take_extra(const cm_csv_columns_t *columns, const cm_str_t texts[FIEL
 
 /* Puts the texts of a record in the order of the contract's fields. */
 static void arrange(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
-                    cm_arena_t *arena, cm_str_t texts[FIELDS])
+                    cm_arena_t *arena, cm_str_t texts[CM_MAP_STORED])
 {
     for (size_t i = 0; i < columns->count; i++) {
-        if (columns->field[i] != UNKNOWN)
+        if (columns->field[i] != CM_MAP_NONE)
             texts[columns->field[i]] = trim(cm_csv_text(&record->fields[i], arena));
     }
 }
@@ -213,25 +209,25 @@ int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
                  const cm_timestamp_format_t *times, cm_arena_t *arena, cm_event_t *event,
                  cm_err_t *err)
 {
-    cm_str_t texts[FIELDS] = {{NULL, 0}};
+    cm_str_t texts[CM_MAP_STORED] = {{NULL, 0}};
 
     if (record->count != columns->count)
         return cm_fail(err, CM_EREJECT, "the record has %zu fields, the header names %zu",
                        record->count, columns->count);
     arrange(columns, record, arena, texts);
-    if (texts[TIMESTAMP].len == 0)
+    if (texts[CM_MAP_TIMESTAMP].len == 0)
         return cm_fail(err, CM_EREJECT, "timestamp is missing or empty");
     *event = (cm_event_t){
-        .user_id = texts[USER_ID],
-        .url = texts[URL],
-        .country = texts[COUNTRY],
-        .city = texts[CITY],
-        .browser = texts[BROWSER],
-        .os = texts[OS],
-        .device = texts[DEVICE],
-        .row_key = texts[ROW_KEY],
+        .user_id = texts[CM_MAP_USER_ID],
+        .url = texts[CM_MAP_URL],
+        .country = texts[CM_MAP_COUNTRY],
+        .city = texts[CM_MAP_CITY],
+        .browser = texts[CM_MAP_BROWSER],
+        .os = texts[CM_MAP_OS],
+        .device = texts[CM_MAP_DEVICE],
+        .row_key = texts[CM_MAP_ROW_KEY],
     };
-    int rc = cm_timestamp_parse(texts[TIMESTAMP], times, &event->timestamp, err);
+    int rc = cm_timestamp_parse(texts[CM_MAP_TIMESTAMP], times, &event->timestamp, err);
     if (rc == 0 && columns->has_extra)
         rc = take_extra(columns, texts, arena, event, err);
     if (rc < 0)

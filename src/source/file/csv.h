@@ -8,6 +8,7 @@
 #define CM_SOURCE_FILE_CSV_H
 
 #include "event/event.h"
+#include "event/map.h"
 
 enum { CM_CSV_FIELDS = 256 };
 
@@ -31,15 +32,17 @@ cm_str_t cm_csv_text(const cm_csv_field_t *field, cm_arena_t *arena);
 
 /* The event's field of each column. */
 typedef struct cm_csv_columns {
-    unsigned char field[CM_CSV_FIELDS]; /* position in the contract's order; 255: unknown */
+    unsigned char field[CM_CSV_FIELDS]; /* CM_MAP_ROW_KEY and so on; CM_MAP_NONE: unknown */
     size_t count;
     size_t unknown;
     bool has_extra; /* some columns are optional fields */
 } cm_csv_columns_t;
 
-/* Reads the header. CM_EINPUT when user_id, timestamp or url is not among the columns or a known
- * column is there twice. The error message does not name the file. */
-int cm_csv_header(const cm_csv_record_t *header, cm_csv_columns_t *columns, cm_err_t *err);
+/* Reads the header; columns give fields as the map says (NULL: by their own names). CM_EINPUT when
+ * user_id, timestamp or url is not among the columns or a known column is there twice. The error
+ * message does not name the file. */
+int cm_csv_header(const cm_csv_record_t *header, const cm_event_map_t *map,
+                  cm_csv_columns_t *columns, cm_err_t *err);
 
 /* Makes the event of a record, completed and checked. Blanks around its values are ignored, like
  * those around the names in the header. 0, or CM_EREJECT with the rule that is broken. */

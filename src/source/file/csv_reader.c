@@ -73,7 +73,7 @@ static int read_header(cm_file_t *file, cm_err_t *err)
         int rc = have ? cm_csv_split(data, lines->ended, &file->record, &used, &why) : 0;
         if (rc == 1) {
             cm_lines_take(lines, used - (lines->at - mark.at));
-            rc = cm_csv_header(&file->record, &file->columns, &why);
+            rc = cm_csv_header(&file->record, file->options.map, &file->columns, &why);
             if (rc == 0)
                 return 0;
         }

@@ -36,7 +36,7 @@ void cm_file_reject(cm_file_t *file, cm_batch_t *batch, cm_str_t payload, uint64
     cm_buf_printf(&file->scratch, "%s:%llu", cm_file_display_name(file),
                   (unsigned long long)number);
     cm_batch_reject(batch, payload, reason, file->scratch.data);
-    if (is_access_log(file))
+    if (is_access_log(file) || cm_event_map_has(file->options.map, CM_MAP_ADDRESS))
         batch->dead[batch->dead_count - 1].personal = true;
 }
 
@@ -131,6 +131,7 @@ int cm_file_open(const cm_file_options_t *options, cm_source_t **source, cm_err_
         file->json = cm_event_json_new();
         cm_event_json_set_fill(file->json, options->fill, options->fill_context);
         cm_event_json_set_timestamps(file->json, &options->times);
+        cm_event_json_set_map(file->json, options->map);
     }
     *source = &file->source;
     return 0;

@@ -45,6 +45,7 @@ typedef struct cm_file_options {
     cm_file_format_t format;
     bool all;
     cm_timestamp_format_t times; /* how timestamps of JSON and CSV are read */
+    const cm_event_map_t *map;   /* which of their members and columns give fields; NULL: none */
     const char *site;            /* "https://host" or "host"; NULL: none */
     bool older_keys;             /* row keys without the site, see accesslog_builder.h */
     const uint8_t *visitor_key;  /* CM_VISITOR_KEY bytes of a secret */

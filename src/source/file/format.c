@@ -29,14 +29,14 @@ static bool next_line(cm_str_t *text, bool ended, unsigned lines, cm_str_t *line
     return true;
 }
 
-static bool is_header(cm_str_t line)
+static bool is_header(cm_str_t line, const cm_event_map_t *map)
 {
     cm_csv_columns_t columns;
     cm_csv_record_t record = {0};
     size_t used;
 
     return cm_csv_split(line, true, &record, &used, NULL) == 1 &&
-           cm_csv_header(&record, &columns, NULL) == 0;
+           cm_csv_header(&record, map, &columns, NULL) == 0;
 }
 
 /* The number of lines of each kind. The kind with most lines wins; between equal numbers, the kind
@@ -116,7 +116,7 @@ static void decide(const votes_t *votes, cm_format_found_t *found)
         found->foreign = NULL;
 }
 
-void cm_format_find(cm_str_t text, bool ended, cm_format_found_t *found)
+void cm_format_find(cm_str_t text, bool ended, const cm_event_map_t *map, cm_format_found_t *found)
 {
     votes_t votes = {0};
     cm_str_t line;
@@ -134,7 +134,7 @@ void cm_format_find(cm_str_t text, bool ended, cm_format_found_t *found)
             found->lines = 1;
             return;
         }
-        if (found->lines == 0 && cm_str_trim(line).data[0] != '{' && is_header(line)) {
+        if (found->lines == 0 && cm_str_trim(line).data[0] != '{' && is_header(line, map)) {
             found->format = CM_FILE_CSV;
             found->lines = 1;
             return;

@@ -16,7 +16,7 @@ typedef struct cm_format_found {
 
 /* Examines the whole lines of the text. The last line may be cut; it is examined with `ended`, or
  * when it is the only one. A text without any line counts as JSON lines without events. The first
- * line of a CSV file is a header. */
-void cm_format_find(cm_str_t text, bool ended, cm_format_found_t *found);
+ * line of a CSV file is a header, whose columns give fields as the map says (NULL: none). */
+void cm_format_find(cm_str_t text, bool ended, const cm_event_map_t *map, cm_format_found_t *found);
 
 #endif

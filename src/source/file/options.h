@@ -3,6 +3,7 @@
 #define CM_SOURCE_FILE_OPTIONS_H
 
 #include "enrich/options.h"
+#include "event/map.h"
 #include "event/timestamp_options.h"
 #include "source/file/file.h"
 #include "source/visitor.h"
@@ -12,6 +13,7 @@ typedef struct cm_file_given {
     bool all;
     const char *site;
     cm_timestamp_options_t times;
+    cm_option_map_t map; /* for cm_event_map_new() */
     cm_enrich_settings_t enrich;
 } cm_file_given_t;
 

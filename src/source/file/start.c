@@ -32,7 +32,7 @@ static int prime(cm_file_t *file, cm_err_t *err)
         if (lines->ended || window.len >= PROBE)
             return 0;
         if (!cm_input_is_regular(file->input) && memchr(window.data, '\n', window.len) != NULL) {
-            cm_format_find(window, false, &found);
+            cm_format_find(window, false, file->options.map, &found);
             if (file->options.format != CM_FILE_AUTO || found.format != CM_FILE_AUTO ||
                 found.foreign != NULL)
                 return 0;
@@ -82,7 +82,7 @@ static int find_format(cm_file_t *file, cm_err_t *err)
     cm_str_t window = cm_lines_window(lines);
     cm_format_found_t found;
 
-    cm_format_find(window, lines->ended, &found);
+    cm_format_find(window, lines->ended, file->options.map, &found);
     file->format = file->options.format != CM_FILE_AUTO ? file->options.format : found.format;
     file->hosts = found.hosts;
     if (found.foreign != NULL && has_none_of(file->format, &found))

@@ -31,7 +31,8 @@ typedef struct cm_source_kafka {
     size_t want;      /* messages to ask for */
     size_t average;   /* bytes of a message, by the last batch */
     cm_event_json_t *json;
-    cm_buf_t texts; /* the messages of the last batch, one after the other */
+    cm_event_map_t *map; /* NULL: members give the fields of their own names */
+    cm_buf_t texts;      /* the messages of the last batch, one after the other */
     cm_source_kafka_parts_t parts;
     uint64_t batches;
     int64_t left; /* of options.count */

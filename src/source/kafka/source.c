@@ -474,6 +474,7 @@ static void kafka_close(cm_source_t *source)
         return; /* its threads may use `self` until the process ends */
     cm_source_kafka_parts_free(&self->parts);
     cm_event_json_free(self->json);
+    cm_event_map_free(self->map);
     cm_kafka_registry_close(self->registry);
     cm_buf_free(&self->texts);
     cm_buf_free(&self->scratch);
@@ -568,6 +569,10 @@ int cm_source_kafka_open(const cm_source_kafka_options_t *options, cm_source_t *
         cm_event_json_set_timestamps(self->json, &options->times);
     }
     int rc = self->json != NULL ? 0 : cm_fail_memory(err);
+    if (rc == 0 && settings->map != NULL)
+        rc = cm_event_map_new(settings->map, &self->map, err);
+    if (rc == 0)
+        cm_event_json_set_map(self->json, self->map);
     if (rc == 0 && settings->registry != NULL)
         rc = cm_kafka_registry_open(settings, &self->registry, err);
     if (rc == 0)

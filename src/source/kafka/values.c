@@ -60,7 +60,8 @@ void cm_source_kafka_reject(cm_source_kafka_t *self, cm_batch_t *batch,
              (int)message->partition, (long long)message->offset);
     cm_batch_reject(batch, value, reason, origin);
     cm_dead_t *dead = &batch->dead[batch->dead_count - 1];
-    dead->personal |= coded;      /* the names of its fields, such as `ip`, cannot be seen */
+    /* The names of its fields, such as `ip`, cannot be seen, or are others. */
+    dead->personal |= coded || cm_event_map_has(self->map, CM_MAP_ADDRESS);
     if (message->payload == NULL) /* a tombstone; a message of no bytes is something else */
         dead->payload.data = NULL;
     dead->key = (cm_str_t){NULL, 0};

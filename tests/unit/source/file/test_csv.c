@@ -1,10 +1,6 @@
+#include "support.h"
+
 #include "source/file/csv.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
 
 static cm_csv_record_t record;
 
@@ -91,7 +87,7 @@ static int header(const char *text, cm_csv_columns_t *columns, cm_err_t *err)
 {
     size_t used;
     assert_int_equal(1, split(cm_str(text), true, &used, NULL));
-    return cm_csv_header(&record, columns, err);
+    return cm_csv_header(&record, NULL, columns, err);
 }
 
 static void reads_headers(void **state)
@@ -145,6 +141,40 @@ static void makes_events(void **state)
     cm_arena_free(&arena);
 }
 
+/* Columns of other names; one whose own name is mapped elsewhere is unknown. */
+static void reads_mapped_columns(void **state)
+{
+    cm_option_pair_t pairs[] = {
+        {.name = "user_id", .text = "userId", .where = "--map"},
+        {.name = "props", .text = "page.attributes", .where = "--map"},
+        {.name = "name", .text = "none", .where = "--map"},
+    };
+    cm_event_map_t *map = NULL;
+    cm_csv_columns_t columns;
+    cm_arena_t arena = CM_ARENA_INIT;
+    cm_event_t event;
+    cm_err_t err;
+    size_t used;
+
+    (void)state;
+    assert_ok(cm_event_map_new(&(cm_option_map_t){pairs, 3}, &map, &err), err);
+    split(CM_STR("user_id,url,timestamp"), true, &used, NULL);
+    assert_int_equal(CM_EINPUT, cm_csv_header(&record, map, &columns, &err));
+    assert_string_equal("the first line does not name the column userId; CSV needs a header with "
+                        "user_id, timestamp and url, or the columns that event.map names",
+                        err.text);
+    split(CM_STR("userId,url,timestamp,page.attributes,name,language"), true, &used, NULL);
+    assert_ok(cm_csv_header(&record, map, &columns, &err), err);
+    assert_int_equal(1, columns.unknown);
+    split(CM_STR("u,/,5,\"{\"\"a\"\":1}\",Bob,de"), true, &used, NULL);
+    assert_ok(cm_csv_event(&columns, &record, &as_contracted, &arena, &event, &err), err);
+    expect_str("u", event.user_id);
+    expect_str("{\"a\": 1}", event.extra->text[CM_EXTRA_PROPS]);
+    expect_str("", event.extra->text[CM_EXTRA_NAME]);
+    cm_event_map_free(map);
+    cm_arena_free(&arena);
+}
+
 static void rejects_events(void **state)
 {
     static const struct {
@@ -183,6 +213,7 @@ int main(void)
         cmocka_unit_test(rejects_what_is_not_csv),
         cmocka_unit_test(reads_headers),
         cmocka_unit_test(makes_events),
+        cmocka_unit_test(reads_mapped_columns),
         cmocka_unit_test(rejects_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
