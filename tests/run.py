@@ -40,7 +40,7 @@ SLOWEST = 15  # lines of the table
 # modules in a lane, are listed in the order in which they start. The ring has six engines and runs
 # alone when the lanes have ended.
 ENGINES = {"cluster": ("elasticsearch", "answers", "docs_cluster", "spark"),
-           "kafka": ("stack", "kafka", "kafka_topics", "collect_kafka", "cassandra")}
+           "kafka": ("stack", "kafka", "kafka_topics", "registry", "collect_kafka", "cassandra")}
 # One Chromium at a time.
 BROWSER = ("browser", "browser_faults")
 MEMORY = 12 << 30  # bytes that two lanes of engines need
