@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 import oracle
 import uap
-from harness import INPUT, USAGE
+from harness import INPUT, OK, USAGE
+from test_run import start
 
 LINE = re.compile(r'(?P<address>\S+) \S+ (?P<user>\S+) \[(?P<time>[^\]]+)\] "(?P<request>.*?)"'
                   r' (?P<status>\d{3}) (?:\d+|-)(?: "(?P<referrer>.*?)" "(?P<agent>.*?)"?)?$')
@@ -540,3 +541,11 @@ def test_the_site_is_recorded(t):
     t.write("events.jsonl", '{"user_id":"a","timestamp":1773136800000,"url":"/"}\n')
     t.clickmill("import", "--no-process", "--site", "other.example", "events.jsonl")
     t.equal(sites(t), ["shop.example", "xn--bcher-kva.example"], "of files that are no logs")
+
+
+def test_the_site_is_recorded_by_the_process_that_holds_the_directory(t):
+    path = visits(t, [("/a", "-")])
+    process, _ = start(t, "run", "--no-demo")
+    t.clickmill("import", "--site", "https://held.example", path)
+    process.stop(OK)
+    t.equal(sites(t), ["held.example"], "hosts")

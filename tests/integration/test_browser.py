@@ -107,6 +107,11 @@ def test_demo_shop(t):
         events = collector.wait(6)
         check(t, events, [at + path for path in (
             "", "products", "coffee-mill", "coffee-mill?finish=oak", "cart", "thanks")])
+        t.until(lambda: [(one["name"], one["url"], one["props"]) for one in collector.everything()
+                         if one.get("name") in ("add_to_cart", "purchase")] == [
+            ("add_to_cart", at + "coffee-mill?finish=oak",
+             {"finish": "oak", "item": "coffee-mill", "value": 64}),
+            ("purchase", at + "thanks", {"items": 1, "value": 64})], "what was ordered")
         clicks = "%d so far" % len([one for one in collector.everything()
                                     if one.get("name", "pageview") == "pageview"])
         t.until(lambda: browser("text", page=page, selector="#clicks") == clicks,
