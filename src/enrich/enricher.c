@@ -167,12 +167,6 @@ static void fill_agent(const cm_ua_t *ua, cm_arena_t *arena, cm_event_t *event,
         fill(&extra->text[CM_EXTRA_OS_VERSION], ua->os.version, arena);
 }
 
-/* A copy of the event's optional fields. */
-static cm_event_extra_t extra_of(const cm_event_t *event)
-{
-    return event->extra != NULL ? *event->extra : CM_EVENT_EXTRA_NONE;
-}
-
 /* Notes which bot made the event. */
 static void fill_bot(const cm_ua_t *ua, cm_arena_t *arena, cm_event_extra_t *extra)
 {
@@ -192,7 +186,7 @@ cm_bot_kind_t cm_enricher_visit(void *context, const cm_enrich_visit_t *visit, c
     const cm_enrich_options_t *options = &enricher->enrichment->options;
     const cm_arrival_rules_t rules = {.clean = !options->keep_urls || options->drop_query,
                                       .drop_query = options->drop_query};
-    cm_event_extra_t extra = extra_of(event);
+    cm_event_extra_t extra = cm_event_extra_of(event);
 
     if (visit->agent.len > 0) {
         const cm_ua_t *ua = find_agent(enricher, visit->agent);
@@ -221,7 +215,7 @@ void cm_enricher_fill(void *context, cm_str_t address, cm_str_t agent, cm_arena_
                       cm_event_t *event)
 {
     cm_enricher_t *enricher = context;
-    cm_event_extra_t extra = extra_of(event);
+    cm_event_extra_t extra = cm_event_extra_of(event);
     cm_err_t err;
 
     if (agent.len > 0 && lacks_agent(event, &extra))

@@ -77,13 +77,9 @@ cm_str_t cm_event_name(const cm_event_t *event)
     return cm_event_is_view(event) ? CM_STR("pageview") : event->extra->text[CM_EXTRA_NAME];
 }
 
-cm_event_extra_t *cm_event_extra_edit(cm_event_t *event, cm_arena_t *arena)
+cm_event_extra_t cm_event_extra_of(const cm_event_t *event)
 {
-    cm_event_extra_t *extra = cm_arena_alloc(arena, sizeof *extra);
-
-    *extra = event->extra != NULL ? *event->extra : CM_EVENT_EXTRA_NONE;
-    event->extra = extra;
-    return extra;
+    return event->extra != NULL ? *event->extra : CM_EVENT_EXTRA_NONE;
 }
 
 void cm_event_keep(cm_event_t *event, cm_arena_t *arena)

@@ -55,9 +55,9 @@ static inline bool cm_event_is_view(const cm_event_t *event)
     return event->extra == NULL || event->extra->text[CM_EXTRA_NAME].len == 0;
 }
 
-/* A copy of the event's optional fields in `arena` that may be changed; the event points to it.
- * For enrichment: the caller leaves at least one field with a value. */
-cm_event_extra_t *cm_event_extra_edit(cm_event_t *event, cm_arena_t *arena);
+/* A copy of the event's optional fields, which may be changed and then set again with
+ * cm_event_extra_keep(). */
+cm_event_extra_t cm_event_extra_of(const cm_event_t *event);
 
 /* Copies the strings and the optional fields of the event to `arena`. */
 void cm_event_keep(cm_event_t *event, cm_arena_t *arena);

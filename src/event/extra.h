@@ -2,7 +2,7 @@
  *
  * Most events have none of them, so they are in a record of their own to which cm_event_t points.
  * A record owns nothing: it and its strings live in the batch's arena, or in the line that they
- * were parsed from. It is not changed once an event points to it (cm_event_extra_edit() makes a
+ * were parsed from. It is not changed once an event points to it (cm_event_extra_of() makes a
  * copy). The functions have no state and may be called by any thread. */
 #ifndef CM_EVENT_EXTRA_H
 #define CM_EVENT_EXTRA_H

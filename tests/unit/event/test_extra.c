@@ -234,15 +234,15 @@ static void records_are_edited_as_copies(void **state)
     (void)state;
     cm_event_t event = parse(", \"referrer\": \"r\"");
     const cm_event_extra_t *before = event.extra;
-    cm_event_extra_t *edited = cm_event_extra_edit(&event, &arena);
-    edited->text[CM_EXTRA_REGION] = CM_STR("R");
-    assert_ptr_equal(edited, event.extra);
+    cm_event_extra_t edited = cm_event_extra_of(&event);
+    edited.text[CM_EXTRA_REGION] = CM_STR("R");
+    event.extra = cm_event_extra_keep(&edited, &arena);
     assert_int_equal(0, before->text[CM_EXTRA_REGION].len);
     assert_string_equal("r", text_of(&event, CM_EXTRA_REFERRER));
     assert_false(cm_event_extra_equal(before, event.extra));
     assert_true(cm_event_extra_equal(NULL, &CM_EVENT_EXTRA_NONE));
     cm_event_t plain = parse("");
-    assert_int_equal(-1, cm_event_extra_edit(&plain, &arena)->engaged_ms);
+    assert_int_equal(-1, cm_event_extra_of(&plain).engaged_ms);
 }
 
 static int set_up(void **state)
