@@ -87,6 +87,8 @@ int cm_event_extra_check(const cm_event_extra_t *extra, bool utf8_known, cm_err_
 {
     for (int i = 0; i < CM_EXTRA_TEXTS; i++) {
         const cm_str_t text = extra->text[i];
+        if (text.len == 0)
+            continue;
         if (text.len > cm_extra_limits[i])
             return cm_fail(err, CM_EREJECT, "%s is %zu bytes long, the limit is %zu",
                            cm_extra_names[i], text.len, cm_extra_limits[i]);
