@@ -12,7 +12,7 @@ static int check_table(const cm_cassandra_settings_t *settings, cm_cql_t *sessio
     report->reached = true;
     const bool missing = report->facts.state != CM_CASSANDRA_READY;
     if (fix && missing)
-        rc = cm_cassandra_create(settings, session, &report->facts, err);
+        rc = cm_cassandra_create(settings, session, true, &report->facts, err);
     if (rc == 0)
         rc = cm_cassandra_explain_state(settings, &report->facts, err);
     if (rc == 0)

@@ -9,9 +9,6 @@ enum {
     CHANGE_MS = 60000, /* schema changes take long */
 };
 
-const char cm_cassandra_columns[] =
-    "row_key, user_id, timestamp, url, country, city, browser, os, device";
-
 void cm_cassandra_add_name(cm_buf_t *text, const char *name)
 {
     cm_buf_add_char(text, '"');

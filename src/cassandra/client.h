@@ -20,6 +20,7 @@ typedef struct cm_cassandra_settings {
     cm_cql_consistency_t consistency; /* of writes and of reads */
     cm_cql_tls_t tls;
     bool only_writer; /* no other program writes the table: each write is noted in its companion */
+    bool extended;    /* the table has a column for each optional field (event/extra.h) */
     bool create;      /* make keyspace and table when they are missing, with: */
     const char *replication; /* "3", "dc1:3,dc2:2"; NULL: three in each data centre, or as many as
                                 it has nodes */
@@ -81,9 +82,5 @@ void cm_cassandra_add_name(cm_buf_t *text, const char *name);
 
 /* Appends 'text', with the quotes in it doubled. */
 void cm_cassandra_add_quoted(cm_buf_t *text, const char *value);
-
-/* The columns of the table in the contract's order, as SELECT and INSERT name them. */
-extern const char cm_cassandra_columns[];
-enum { CM_CASSANDRA_COLUMN_COUNT = 9 };
 
 #endif

@@ -112,6 +112,12 @@ const cm_option_t cm_cassandra_option_rows[] = {
      .key = "cassandra.only_writer",
      .help = "only `ingest` and `run` write the table: they record what they write in a "
              "companion table, and `process` reads the changes instead of all rows"},
+    {.name = "cassandra-extended",
+     .type = CM_OPT_FLAG,
+     .offset = offsetof(cm_cassandra_options_t, extended),
+     .key = "cassandra.extended",
+     .help = "the table also has the columns of the optional fields (name, referrer, utm_source "
+             "and so on): write and read them; `doctor --fix` adds them"},
     {.name = "cassandra-replication",
      .type = CM_OPT_TEXT,
      .offset = offsetof(cm_cassandra_options_t, replication),
@@ -200,6 +206,7 @@ cm_cassandra_settings_t cm_cassandra_settings_of(const cm_cassandra_options_t *o
                                              .host_name = options->host_name,
                                              .insecure = options->insecure},
                                      .only_writer = options->only_writer,
+                                     .extended = options->extended,
                                      .create = options->create,
                                      .replication = options->replication,
                                      .ttl_s = options->ttl / 1000,

@@ -11,7 +11,7 @@ typedef struct cm_cassandra_options {
     const char *ca, *cert, *key, *host_name;
     int64_t port, connections, in_flight, batch_bytes, ttl, timeout, speculative;
     int consistency; /* position in the row's choices */
-    bool tls, insecure, create, only_writer;
+    bool tls, insecure, create, only_writer, extended;
 } cm_cassandra_options_t;
 
 /* For a cm_cassandra_options_t. The environment's variables are those of the Python pipeline that

@@ -9,13 +9,26 @@ typedef struct column {
     const char *name, *kind, *type; /* as system_schema.columns has them */
 } column_t;
 
-static const column_t contract[CM_CASSANDRA_COLUMN_COUNT] = {
-    {"row_key", "partition_key", "text"},  {"user_id", "regular", "text"},
-    {"timestamp", "regular", "timestamp"}, {"url", "regular", "text"},
-    {"country", "regular", "text"},        {"city", "regular", "text"},
-    {"browser", "regular", "text"},        {"os", "regular", "text"},
-    {"device", "regular", "text"},
+/* The optional fields are in the order of cm_extra_field_t. */
+static const column_t contract[CM_CASSANDRA_COLUMNS] = {
+    {"row_key", "partition_key", "text"},    {"user_id", "regular", "text"},
+    {"timestamp", "regular", "timestamp"},   {"url", "regular", "text"},
+    {"country", "regular", "text"},          {"city", "regular", "text"},
+    {"browser", "regular", "text"},          {"os", "regular", "text"},
+    {"device", "regular", "text"},           {"name", "regular", "text"},
+    {"referrer", "regular", "text"},         {"utm_source", "regular", "text"},
+    {"utm_medium", "regular", "text"},       {"utm_campaign", "regular", "text"},
+    {"utm_term", "regular", "text"},         {"utm_content", "regular", "text"},
+    {"browser_version", "regular", "text"},  {"os_version", "regular", "text"},
+    {"region", "regular", "text"},           {"language", "regular", "text"},
+    {"props", "regular", "map<text, text>"}, {"engaged_ms", "regular", "int"},
 };
+
+void cm_cassandra_add_columns(cm_buf_t *text, const cm_cassandra_settings_t *settings)
+{
+    for (int i = 0; i < cm_cassandra_column_count(settings); i++)
+        cm_buf_printf(text, "%s%s", i == 0 ? "" : ", ", contract[i].name);
+}
 
 static void copy(char *to, size_t size, cm_str_t text)
 {
@@ -110,8 +123,9 @@ static void on_keyspace(void *context, const cm_cql_error_t *error, const cm_cql
 /* The columns found in the table. */
 typedef struct found {
     cm_cassandra_facts_t *facts;
+    int count; /* of columns that are wanted */
     bool any;
-    bool there[CM_CASSANDRA_COLUMN_COUNT];
+    bool there[CM_CASSANDRA_COLUMNS];
 } found_t;
 
 static void differ(found_t *found, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -130,14 +144,15 @@ static void differ(found_t *found, const char *format, ...)
 
 static void check_column(found_t *found, cm_str_t name, cm_str_t kind, cm_str_t type)
 {
-    for (int i = 0; i < CM_CASSANDRA_COLUMN_COUNT; i++) {
+    for (int i = 0; i < found->count; i++) {
         const column_t *wanted = &contract[i];
         if (!cm_str_equal(name, cm_str(wanted->name)))
             continue;
         found->there[i] = true;
         if (!cm_str_equal(type, cm_str(wanted->type)))
-            differ(found, "column %s is of type %.*s, not %s", wanted->name, (int)type.len,
-                   type.data, wanted->type);
+            differ(found, "column %s is of type %.*s, not %s%s", wanted->name, (int)type.len,
+                   type.data, wanted->type,
+                   i >= CM_CASSANDRA_NINE ? " as cassandra.extended has it" : "");
         else if (!cm_str_equal(kind, cm_str(wanted->kind)))
             differ(found, "column %s is %.*s, not %s", wanted->name, (int)kind.len, kind.data,
                    i == 0 ? "the primary key" : "a regular one");
@@ -160,10 +175,29 @@ static void on_columns(void *context, const cm_cql_error_t *error, const cm_cql_
     }
 }
 
+/* What the table is, by the columns that were found. */
+static void judge_columns(found_t *found)
+{
+    cm_cassandra_facts_t *facts = found->facts;
+    bool narrow = false;
+
+    for (int i = 0; i < CM_CASSANDRA_NINE; i++) {
+        if (!found->there[i])
+            differ(found, "there is no column %s", contract[i].name);
+    }
+    for (int i = CM_CASSANDRA_NINE; i < found->count; i++) {
+        facts->missing[i] = !found->there[i];
+        narrow |= facts->missing[i];
+    }
+    facts->state = facts->difference[0] != '\0' ? CM_CASSANDRA_OTHER_TABLE
+                   : narrow                     ? CM_CASSANDRA_NARROW
+                                                : CM_CASSANDRA_READY;
+}
+
 static int look_at_keyspace(const cm_cassandra_settings_t *settings, cm_cql_t *session,
                             cm_cassandra_facts_t *facts, cm_err_t *err)
 {
-    found_t found = {.facts = facts};
+    found_t found = {.facts = facts, .count = cm_cassandra_column_count(settings)};
     cm_buf_t text = CM_BUF_INIT;
 
     facts->state = CM_CASSANDRA_NO_KEYSPACE;
@@ -182,14 +216,16 @@ static int look_at_keyspace(const cm_cassandra_settings_t *settings, cm_cql_t *s
         rc = cm_cassandra_select_system(settings, session, text.data, on_columns, &found,
                                         "looking for the table", err);
     cm_buf_free(&text);
-    for (int i = 0; found.any && i < CM_CASSANDRA_COLUMN_COUNT; i++) {
-        if (!found.there[i])
-            differ(&found, "there is no column %s", contract[i].name);
-    }
     if (found.any)
-        facts->state = facts->difference[0] != '\0' ? CM_CASSANDRA_OTHER_TABLE : CM_CASSANDRA_READY;
+        judge_columns(&found);
     return rc;
 }
+
+static const char *const state_names[] = {
+    [CM_CASSANDRA_READY] = "ready",       [CM_CASSANDRA_NO_KEYSPACE] = "no-keyspace",
+    [CM_CASSANDRA_NO_TABLE] = "no-table", [CM_CASSANDRA_OTHER_TABLE] = "other-table",
+    [CM_CASSANDRA_NARROW] = "narrow",
+};
 
 int cm_cassandra_probe(const cm_cassandra_settings_t *settings, cm_cql_t *session,
                        cm_cassandra_facts_t *facts, cm_err_t *err)
@@ -209,11 +245,7 @@ int cm_cassandra_probe(const cm_cassandra_settings_t *settings, cm_cql_t *sessio
     if (rc == 0)
         cm_debug(settings->log, CM_DEBUG_CASSANDRA, "table is probed",
                  "keyspace=%s table=%s state=%s version=%s", settings->keyspace, settings->table,
-                 facts->state == CM_CASSANDRA_READY         ? "ready"
-                 : facts->state == CM_CASSANDRA_NO_KEYSPACE ? "no-keyspace"
-                 : facts->state == CM_CASSANDRA_NO_TABLE    ? "no-table"
-                                                            : "other-table",
-                 facts->version);
+                 state_names[facts->state], facts->version);
     return rc;
 }
 
@@ -298,9 +330,29 @@ static int create_table(const cm_cassandra_settings_t *settings, cm_cql_t *sessi
 
     cm_buf_add_text(&text, "CREATE TABLE IF NOT EXISTS ");
     cm_cassandra_add_table(&text, settings);
-    for (int i = 0; i < CM_CASSANDRA_COLUMN_COUNT; i++)
+    for (int i = 0; i < cm_cassandra_column_count(settings); i++)
         cm_buf_printf(&text, "%s%s %s%s", i == 0 ? " (" : ", ", contract[i].name, contract[i].type,
                       i == 0 ? " PRIMARY KEY" : "");
+    cm_buf_add_char(&text, ')');
+    int rc = cm_cassandra_change(session, text.data, error, err);
+    cm_buf_free(&text);
+    return rc;
+}
+
+static int add_missing(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                       const cm_cassandra_facts_t *facts, cm_cql_error_t *error, cm_err_t *err)
+{
+    cm_buf_t text = CM_BUF_INIT;
+    const char *before = " ADD (";
+
+    cm_buf_add_text(&text, "ALTER TABLE ");
+    cm_cassandra_add_table(&text, settings);
+    for (int i = 0; i < CM_CASSANDRA_COLUMNS; i++) {
+        if (!facts->missing[i])
+            continue;
+        cm_buf_printf(&text, "%s%s %s", before, contract[i].name, contract[i].type);
+        before = ", ";
+    }
     cm_buf_add_char(&text, ')');
     int rc = cm_cassandra_change(session, text.data, error, err);
     cm_buf_free(&text);
@@ -316,18 +368,28 @@ static int create_next(const cm_cassandra_settings_t *settings, cm_cql_t *sessio
         *doing = "making the keyspace";
         return create_keyspace(settings, session, facts, error, err);
     }
+    if (facts->state == CM_CASSANDRA_NARROW) {
+        *doing = "adding columns to the table";
+        return add_missing(settings, session, facts, error, err);
+    }
     *doing = "making the table";
     return create_table(settings, session, error, err);
 }
 
+static bool is_missing(cm_cassandra_state_t state, bool alter)
+{
+    return state == CM_CASSANDRA_NO_KEYSPACE || state == CM_CASSANDRA_NO_TABLE ||
+           (state == CM_CASSANDRA_NARROW && alter);
+}
+
 /* The facts are read again after each step: another process may have created the object meanwhile,
  * and the node that is asked may not know it yet. */
-int cm_cassandra_create(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+int cm_cassandra_create(const cm_cassandra_settings_t *settings, cm_cql_t *session, bool alter,
                         cm_cassandra_facts_t *facts, cm_err_t *err)
 {
     cm_cassandra_settling_t settling = cm_cassandra_settling_begin(settings);
 
-    while (facts->state == CM_CASSANDRA_NO_KEYSPACE || facts->state == CM_CASSANDRA_NO_TABLE) {
+    while (is_missing(facts->state, alter)) {
         const cm_cassandra_state_t before = facts->state;
         cm_cql_error_t error = {.code = CM_CQL_OK};
         const char *doing;
@@ -342,6 +404,26 @@ int cm_cassandra_create(const cm_cassandra_settings_t *settings, cm_cql_t *sessi
             return cm_cassandra_unsettled(settings, &error, doing, err);
     }
     return cm_cassandra_explain_state(settings, facts, err);
+}
+
+/* The table has only some of the columns that `cassandra.extended` says it has. */
+static int fail_narrow(const cm_cassandra_settings_t *settings, const cm_cassandra_facts_t *facts,
+                       cm_err_t *err)
+{
+    cm_buf_t names = CM_BUF_INIT;
+    int count = 0;
+
+    for (int i = 0; i < CM_CASSANDRA_COLUMNS; i++) {
+        if (facts->missing[i])
+            cm_buf_printf(&names, "%s%s", count++ == 0 ? "" : ", ", contract[i].name);
+    }
+    int rc = cm_fail(err, CM_EUSAGE,
+                     "table %s.%s in Cassandra at %s has no column%s %s, and cassandra.extended is "
+                     "set; add what is missing with `clickmill doctor --fix`, or unset it",
+                     settings->keyspace, settings->table, settings->hosts, count == 1 ? "" : "s",
+                     names.data);
+    cm_buf_free(&names);
+    return rc;
 }
 
 int cm_cassandra_explain_state(const cm_cassandra_settings_t *settings,
@@ -359,6 +441,8 @@ int cm_cassandra_explain_state(const cm_cassandra_settings_t *settings,
     case CM_CASSANDRA_NO_TABLE:
         return cm_fail(err, CM_EINPUT, "there is no table %s.%s in Cassandra at %s; %s",
                        settings->keyspace, settings->table, settings->hosts, advice);
+    case CM_CASSANDRA_NARROW:
+        return fail_narrow(settings, facts, err);
     default:
         return cm_fail(err, CM_EUSAGE,
                        "table %s.%s in Cassandra at %s is not the contract's: %s; choose another "
@@ -374,6 +458,6 @@ int cm_cassandra_ensure(const cm_cassandra_settings_t *settings, cm_cql_t *sessi
     int rc = cm_cassandra_probe(settings, session, &facts, err);
     if (rc < 0)
         return rc;
-    return settings->create ? cm_cassandra_create(settings, session, &facts, err)
+    return settings->create ? cm_cassandra_create(settings, session, false, &facts, err)
                             : cm_cassandra_explain_state(settings, &facts, err);
 }

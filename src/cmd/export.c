@@ -171,10 +171,11 @@ static int export_scanned(cm_app_t *app, cm_store_t *store, writing_t writing)
     scanning_t scanning = {.app = app, .writing = writing, .buf = CM_BUF_INIT};
     cm_account_t account = {0};
 
+    scanning.writing.csv.extra = store->scans_extra;
     cm_progress_start(&scanning.progress, app->terminal ? app->messages : NULL, app->terminal,
                       "exporting", "events");
     if (!writing.json)
-        cm_event_add_csv_header(&scanning.buf, writing.csv);
+        cm_event_add_csv_header(&scanning.buf, scanning.writing.csv);
     int rc = cm_store_scan(store, export_page, &scanning, &account, &app->err);
     cm_progress_end(&scanning.progress);
     if (rc == 0)

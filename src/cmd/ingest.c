@@ -92,6 +92,7 @@ static int open_all(ingest_t *self)
     cm_pipeline_start(&self->pipeline, &env, self->intake.topic,
                       cm_intake_sink(&self->intake, &self->store->sink));
     self->pipeline.commit_ms = COMMIT_MS;
+    self->pipeline.fits = self->store;
     return 0;
 }
 

@@ -115,10 +115,12 @@ static int open_way(runner_t *runner)
                              run->store, &run->pipeline, &source, &sink);
     cm_pipeline_start(&run->pipeline, &env, source, sink); /* owns the source from now on */
     run->pipeline.commit_ms = COMMIT_MS;
+    run->pipeline.fits = run->cluster.remote;
     if (rc < 0)
         return rc;
     const cm_run_collect_way_t way = {.store = run->store,
                                       .sink = sink,
+                                      .fits = run->cluster.remote,
                                       .server = topic ? &asked->cluster.sink : NULL,
                                       .ends = &run->cluster.ends,
                                       .letters = &run->cluster.letters};

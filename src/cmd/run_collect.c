@@ -50,6 +50,7 @@ int cm_run_collect_open(cm_run_collect_t *run, const cm_pipeline_env_t *env, con
         own.stop = &run->stop;
     int rc = cm_collecting_open(&run->collecting, &own, data_dir, given, way->store, err);
     run->collecting.pipeline.sink = way->sink;
+    run->collecting.pipeline.fits = way->server == NULL ? way->fits : NULL;
     if (rc < 0 || way->server == NULL)
         return rc;
     run->store = way->store;

@@ -14,7 +14,8 @@
 /* Where events go; all is borrowed. */
 typedef struct cm_run_collect_way {
     cm_store_t *store;               /* the data directory's */
-    cm_sink_t *sink;                 /* of the run; or, where `server` is not NULL: */
+    cm_sink_t *sink;                 /* of the run; */
+    const cm_store_t *fits;          /* what it keeps (pipeline.h); or, where it is not NULL: */
     const cm_sink_options_t *server; /* Kafka's topic, through a spool */
     cm_kafka_ends_t *ends;           /* notes what Kafka has acknowledged */
     cm_letters_t *letters;           /* takes what Kafka refuses permanently */

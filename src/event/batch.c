@@ -84,6 +84,8 @@ void cm_account_add(cm_account_t *sum, const cm_account_t *more)
     sum->unknown_fields += more->unknown_fields;
     sum->cut_referrers += more->cut_referrers;
     sum->cut_campaigns += more->cut_campaigns;
+    for (int i = 0; i < CM_EXTRA_COUNT; i++)
+        sum->lost[i] += more->lost[i];
 }
 
 void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from)

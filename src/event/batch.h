@@ -42,6 +42,8 @@ typedef struct cm_account {
     /* Of accepted events: values from outside that were too long. */
     uint64_t cut_referrers; /* became their origin */
     uint64_t cut_campaigns; /* became their first 256 bytes */
+    /* By optional field: accepted events that had it, but whose store cannot keep it. */
+    uint64_t lost[CM_EXTRA_COUNT];
 } cm_account_t;
 
 typedef struct cm_batch {

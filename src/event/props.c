@@ -381,6 +381,22 @@ bool cm_props_next(cm_str_t *rest, cm_arena_t *arena, cm_prop_t *prop)
     return take_prop(rest, arena, prop, &ignored) == 0;
 }
 
+int cm_prop_read_value(cm_str_t json, cm_arena_t *arena, cm_prop_t *prop, cm_err_t *err)
+{
+    if (take_value(&json, arena, prop, err) == 0 && json.len == 0)
+        return 0;
+    return cm_fail(err, CM_EREJECT, "props: the value of %.*s is not a JSON scalar",
+                   key_text(prop->key), prop->key.data);
+}
+
+void cm_prop_add_value(cm_buf_t *buf, const cm_prop_t *prop)
+{
+    if (prop->is_text)
+        cm_buf_add_json(buf, prop->value);
+    else
+        cm_buf_add_str(buf, prop->value);
+}
+
 cm_str_t cm_props_add(cm_str_t canonical, const cm_prop_t *ours, size_t count, cm_arena_t *arena)
 {
     cm_prop_t props[CM_PROPS_MAX + 2 * CM_PROPS_OURS], scratch[CM_PROPS_MAX + 2 * CM_PROPS_OURS];

@@ -50,6 +50,14 @@ cm_str_t cm_props_add(cm_str_t canonical, const cm_prop_t *ours, size_t count, c
  * there is none left. Strings with escapes are decoded into `arena`. */
 bool cm_props_next(cm_str_t *rest, cm_arena_t *arena, cm_prop_t *prop);
 
+/* Reads the value of a property from a JSON scalar without white space around it; a null becomes an
+ * empty text. The key of `prop` must be set and stays. Strings with escapes are decoded into
+ * `arena`. 0, or CM_EREJECT whose message begins with "props". */
+int cm_prop_read_value(cm_str_t json, cm_arena_t *arena, cm_prop_t *prop, cm_err_t *err);
+
+/* Appends the value of a property as a JSON scalar, as the canonical form has it. */
+void cm_prop_add_value(cm_buf_t *buf, const cm_prop_t *prop);
+
 /* The raw JSON of the last field `name` of the JSON object `object`, without white space around it.
  * False when there is none. The object must be valid JSON. Names with escapes are understood. */
 bool cm_member_find(cm_str_t object, cm_str_t name, cm_arena_t *arena, cm_str_t *value);

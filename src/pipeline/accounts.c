@@ -33,6 +33,47 @@ static void add_bots_json(cm_buf_t *buf, const cm_account_t *account)
     cm_buf_add_char(buf, '}');
 }
 
+static bool has_lost(const cm_account_t *account)
+{
+    uint64_t lost = 0;
+
+    for (int i = 0; i < CM_EXTRA_COUNT; i++)
+        lost |= account->lost[i];
+    return lost > 0;
+}
+
+static void add_lost_json(cm_buf_t *buf, const cm_account_t *account)
+{
+    const char *before = ",\"lost_fields\":{";
+
+    for (int i = 0; i < CM_EXTRA_COUNT; i++) {
+        if (account->lost[i] == 0)
+            continue;
+        cm_buf_printf(buf, "%s\"%s\":%llu", before, cm_extra_names[i],
+                      (unsigned long long)account->lost[i]);
+        before = ",";
+    }
+    cm_buf_add_text(buf, has_lost(account) ? "}" : "");
+}
+
+static void add_lost(cm_buf_t *buf, const cm_account_t *account)
+{
+    const char *before = "";
+
+    if (!has_lost(account))
+        return;
+    cm_buf_add_text(buf, "fields for which the table has no columns were left out: ");
+    for (int i = 0; i < CM_EXTRA_COUNT; i++) {
+        if (account->lost[i] == 0)
+            continue;
+        cm_buf_printf(buf, "%s%s of ", before, cm_extra_names[i]);
+        cm_buf_add_grouped(buf, (int64_t)account->lost[i]);
+        cm_buf_add_text(buf, account->lost[i] == 1 ? " event" : " events");
+        before = ", ";
+    }
+    cm_buf_add_text(buf, "; cassandra.extended keeps them\n");
+}
+
 void cm_accounts_add_json(cm_buf_t *buf, const cm_account_t *account)
 {
     cm_buf_printf(buf,
@@ -51,6 +92,7 @@ void cm_accounts_add_json(cm_buf_t *buf, const cm_account_t *account)
         cm_buf_printf(buf, ",\"cut_campaigns\":%llu", (unsigned long long)account->cut_campaigns);
     if (account->gone > 0)
         cm_buf_printf(buf, ",\"gone\":%llu", (unsigned long long)account->gone);
+    add_lost_json(buf, account);
     if (has_spool(account))
         cm_buf_printf(buf,
                       ",\"collected\":%llu,\"resumed\":%llu,\"sent\":%llu,\"dead\":%llu,"
@@ -152,6 +194,7 @@ void cm_accounts_add_lines(cm_buf_t *buf, const cm_account_t *account, const cha
     if (account->dead > 0)
         cm_buf_add_text(buf,
                         "events that Kafka refuses are kept: `clickmill dead list` shows them\n");
+    add_lost(buf, account);
     if (account->unknown_fields > 0)
         cm_buf_printf(buf, "%llu fields that the contract does not know were ignored\n",
                       (unsigned long long)account->unknown_fields);

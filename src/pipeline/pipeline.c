@@ -138,6 +138,8 @@ int cm_pipeline_step(cm_pipeline_t *pipeline, cm_err_t *err)
     int more = cm_source_next(pipeline->source, &pipeline->batch, err);
     if (more < 0)
         return more;
+    if (pipeline->fits != NULL)
+        cm_store_fit(pipeline->fits, &pipeline->batch);
     int rc = pipeline->skips_empty && pipeline->batch.count == 0
                  ? 0
                  : cm_sink_put(pipeline->sink, &pipeline->batch, err);

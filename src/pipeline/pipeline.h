@@ -10,16 +10,18 @@
 #include "pipeline/env.h"
 #include "sink/sink.h"
 #include "source/source.h"
+#include "store/store.h"
 
 typedef struct cm_pipeline {
     cm_pipeline_env_t env;
     cm_source_t *source;
     cm_sink_t *sink;
-    int64_t commit_ms;    /* the longest time between commits; 0: only at the end */
-    size_t commit_events; /* the most events between commits; 0: only at the end */
-    bool skips_empty;     /* the sink is not given batches without events */
-    bool skips_lost;      /* the source knows which batches were lost: later ones are acknowledged
-                             nevertheless; else nothing is after a loss */
+    int64_t commit_ms;      /* the longest time between commits; 0: only at the end */
+    size_t commit_events;   /* the most events between commits; 0: only at the end */
+    bool skips_empty;       /* the sink is not given batches without events */
+    bool skips_lost;        /* the source knows which batches were lost: later ones are acknowledged
+                               nevertheless; else nothing is after a loss */
+    const cm_store_t *fits; /* batches are cut to what this store keeps; NULL: they are not */
     cm_progress_t *progress; /* NULL: none */
     /* Called when a commit has succeeded, before the source is told; NULL: not. */
     void (*on_commit)(void *context);

@@ -162,6 +162,8 @@ typedef struct cm_store_ops {
     /* See cm_store_scan(). */
     int (*scan)(cm_store_t *store, cm_store_page_fn page, void *context, cm_account_t *account,
                 cm_err_t *err);
+    /* See cm_store_fit(). */
+    void (*fit)(const cm_store_t *store, cm_batch_t *batch);
     /* See cm_store_trouble() and cm_store_retries(). */
     const char *(*trouble)(cm_store_t *store);
     uint64_t (*retries)(const cm_store_t *store);
@@ -171,6 +173,7 @@ typedef struct cm_store_ops {
 struct cm_store {
     cm_sink_t sink; /* first, so that a store is a sink */
     const cm_store_ops_t *ops;
+    bool scans_extra;    /* scanned events may have optional fields */
     const cm_log_t *log; /* gets debug entries (CM_DEBUG_STORE); set by the caller; NULL: none */
     bool answers_only;   /* it needs no more of an event than the answers do (memory.h) */
     const atomic_bool *frugal; /* cm_builder_t.frugal of its blocks; or NULL */
@@ -293,6 +296,14 @@ static inline int cm_store_scan(cm_store_t *store, cm_store_page_fn page, void *
                                 cm_account_t *account, cm_err_t *err)
 {
     return store->ops->scan(store, page, context, account, err);
+}
+
+/* Takes out of a batch what the store cannot keep, before the batch is put: such events become dead
+ * letters, and optional fields of other events are removed and counted (`lost` in the account). */
+static inline void cm_store_fit(const cm_store_t *store, cm_batch_t *batch)
+{
+    if (store->ops->fit != NULL)
+        store->ops->fit(store, batch);
 }
 
 /* Why the server acknowledges nothing; NULL while it does, and where there is no server. Valid

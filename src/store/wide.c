@@ -82,6 +82,15 @@ bool cm_wide_at(const cm_wide_t *wide, uint32_t row, cm_event_extra_t *extra)
     return found || extra->engaged_ms >= 0;
 }
 
+void cm_wide_move(cm_wide_t *wide, uint32_t from, uint32_t to)
+{
+    if (!wide->any)
+        return;
+    for (int field = 0; field < CM_EXTRA_TEXTS; field++)
+        wide->ids[field][to] = wide->ids[field][from];
+    wide->engaged[to] = wide->engaged[from];
+}
+
 void cm_wide_encode(const cm_wide_t *wide, const cm_stream_writer_t *writer)
 {
     for (int field = 0; field < CM_EXTRA_TEXTS; field++) {

@@ -41,6 +41,9 @@ static inline bool cm_wide_is_view(const cm_wide_t *wide, uint32_t row)
     return !(wide->any || wide->names) || wide->ids[CM_EXTRA_NAME][row] == 0;
 }
 
+/* Overwrites the values of the event `to` by those of `from`. */
+void cm_wide_move(cm_wide_t *wide, uint32_t from, uint32_t to);
+
 /* How many streams the part has. */
 enum { CM_WIDE_STREAMS = 3 * CM_EXTRA_TEXTS + 1 };
 

@@ -293,10 +293,12 @@ typedef struct slot {
 } slot_t;
 
 struct fetch {
+    const cm_cassandra_settings_t *settings;
     cm_store_cassandra_row_t take;
     void *context;
     slot_t slots[IN_FLIGHT];
     slot_t *free;
+    cm_arena_t arena; /* of the optional fields of one row */
     size_t done;
     bool end; /* a row has a TTL */
     int rc;
@@ -323,10 +325,13 @@ static void on_row(void *context, const cm_cql_error_t *error, const cm_cql_resu
     bool is_event = result->rows != NULL && cm_cql_next(result->rows);
     int64_t write_us = 0;
     if (is_event) {
-        write_us = cm_cql_get_i64(result->rows->cells[CM_CASSANDRA_COLUMN_COUNT]);
-        fetch->end |= result->rows->cells[CM_CASSANDRA_COLUMN_COUNT + 1].len > 0;
-        cm_store_cassandra_event(result->rows->cells, &event);
-        is_event = cm_event_check(&event, true, &why) == 0;
+        const cm_str_t *cells = result->rows->cells;
+        const int count = cm_cassandra_column_count(fetch->settings);
+        write_us = cm_cql_get_i64(cells[count]);
+        fetch->end |= cells[count + 1].len > 0;
+        cm_arena_reset(&fetch->arena);
+        is_event =
+            cm_store_cassandra_row_read(fetch->settings, cells, &fetch->arena, &event, &why) == 0;
     }
     fetch->rc =
         fetch->take(fetch->context, slot->place, is_event ? &event : NULL, write_us, fetch->err);
@@ -336,7 +341,9 @@ static int prepare(const self_t *self, cm_cql_prepared_t **select, cm_err_t *err
 {
     cm_buf_t text = CM_BUF_INIT;
 
-    cm_buf_printf(&text, "SELECT %s, WRITETIME(user_id), TTL(user_id) FROM ", cm_cassandra_columns);
+    cm_buf_add_text(&text, "SELECT ");
+    cm_cassandra_add_columns(&text, self->settings);
+    cm_buf_add_text(&text, ", WRITETIME(user_id), TTL(user_id) FROM ");
     cm_cassandra_add_table(&text, self->settings);
     cm_buf_add_text(&text, " WHERE row_key = ?");
     int rc = cm_cassandra_prepare(self->settings, self->session, (cm_str_t){text.data, text.len},
@@ -385,7 +392,7 @@ int cm_store_cassandra_read_rows(cm_store_t *store, const cm_str_t *keys, size_t
     if (rc < 0 || count == 0)
         return rc;
     fetch_t *fetch = cm_alloc_zero(1, sizeof *fetch);
-    *fetch = (fetch_t){.take = take, .context = context, .err = err};
+    *fetch = (fetch_t){.settings = self->settings, .take = take, .context = context, .err = err};
     for (int i = 0; i < IN_FLIGHT; i++) {
         fetch->slots[i] = (slot_t){.fetch = fetch, .next_free = fetch->free};
         fetch->free = &fetch->slots[i];
@@ -398,6 +405,7 @@ int cm_store_cassandra_read_rows(cm_store_t *store, const cm_str_t *keys, size_t
     if (rc == 0 && fetch->done < count)
         rc = cm_fail(err, CM_ESTOP, "stopped before all rows were read");
     *end |= fetch->end;
+    cm_arena_free(&fetch->arena);
     free(fetch);
     return rc;
 }

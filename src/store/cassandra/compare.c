@@ -4,6 +4,7 @@
 #include "store/cassandra/keys.h"
 #include "store/cassandra/mirror.h"
 #include "store/cassandra/store.h"
+#include "store/event_at.h"
 #include "store/memory.h"
 
 #include <stdio.h>
@@ -34,14 +35,23 @@ static uint64_t hash_of_key(cm_str_t key)
     return hash != 0 ? hash : 1;
 }
 
-static uint64_t hash_of_content(int64_t time, const cm_str_t strings[CM_FIELD_COUNT])
+static uint64_t hash_string(uint64_t hash, cm_str_t string)
 {
-    uint64_t hash = XXH3_64bits(&time, sizeof time);
+    return XXH3_64bits_withSeed(string.data, string.len, hash + string.len);
+}
 
+static uint64_t hash_of_content(cm_event_t event)
+{
+    cm_str_t *strings[CM_FIELD_COUNT];
+    const cm_event_extra_t *extra = event.extra;
+    uint64_t hash = XXH3_64bits(&event.timestamp, sizeof event.timestamp);
+
+    cm_store_event_strings(&event, strings);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
-        hash = XXH3_64bits_withSeed(strings[field].data, strings[field].len,
-                                    hash + strings[field].len);
-    return hash;
+        hash = hash_string(hash, *strings[field]);
+    for (int field = 0; extra != NULL && field < CM_EXTRA_TEXTS; field++)
+        hash = hash_string(hash, extra->text[field]);
+    return extra != NULL ? hash + (uint64_t)extra->engaged_ms : hash;
 }
 
 static known_t *slot_of(const comparing_t *self, uint64_t key)
@@ -73,28 +83,19 @@ typedef struct walk {
 
 static int walk_event(walk_t *walk, uint32_t i, cm_err_t *err)
 {
-    const cm_columns_t *columns = &walk->columns;
-    const cm_key_t *stored = &columns->keys[i];
-    cm_str_t strings[CM_FIELD_COUNT], key;
     char scratch[CM_UUID_TEXT];
-    uint8_t derived[16];
+    cm_event_room_t room;
+    cm_event_t event;
 
-    for (int field = 0; field < CM_FIELD_COUNT; field++) {
-        int rc = cm_reader_string(walk->reader, (cm_field_t)field, columns->ids[field][i],
-                                  &strings[field], err);
-        if (rc < 0)
-            return rc;
-    }
-    if (stored->kind == CM_KEY_DERIVED)
-        cm_row_key_derive(strings[CM_USER], columns->time[i], derived);
-    if (stored->kind != CM_KEY_TEXT)
-        cm_uuid_format(stored->kind == CM_KEY_UUID ? stored->uuid : derived, scratch);
-    key = stored->kind == CM_KEY_TEXT ? stored->text : (cm_str_t){scratch, CM_UUID_TEXT};
+    int rc = cm_store_event_at(walk->reader, &walk->columns, i, &event, &room, err);
+    if (rc < 0)
+        return rc;
+    const cm_str_t key = cm_event_row_key(&event, scratch);
     known_t *known = slot_of(walk->self, hash_of_key(key));
     if (walk->unseen && !known->seen)
         note_odd(walk->self, key);
     if (!walk->unseen)
-        *known = (known_t){hash_of_key(key), hash_of_content(columns->time[i], strings), false};
+        *known = (known_t){hash_of_key(key), hash_of_content(event), false};
     return 0;
 }
 
@@ -128,13 +129,8 @@ static int take_page(void *context, const cm_batch_t *batch, cm_err_t *err)
 
     for (size_t i = 0; i < batch->count; i++) {
         const cm_event_t *event = &batch->events[i];
-        const cm_str_t strings[CM_FIELD_COUNT] = {
-            [CM_USER] = event->user_id,    [CM_URL] = event->url,
-            [CM_COUNTRY] = event->country, [CM_CITY] = event->city,
-            [CM_BROWSER] = event->browser, [CM_OS] = event->os,
-            [CM_DEVICE] = event->device};
         known_t *known = slot_of(self, hash_of_key(event->row_key));
-        if (known->key == 0 || known->content != hash_of_content(event->timestamp, strings))
+        if (known->key == 0 || known->content != hash_of_content(*event))
             note_odd(self, event->row_key);
         if (known->key != 0)
             known->seen = true;
@@ -204,7 +200,7 @@ static int open_copy(const cm_store_cassandra_source_t *source, cm_store_t *stor
         return 0;
     rc = cm_mirror_state(*mirror, &state, err);
     if (rc == 0 && strcmp(state.table, facts.table) == 0 &&
-        strcmp(state.changes, facts.changes) == 0)
+        strcmp(state.changes, facts.changes) == 0 && state.extended == source->settings->extended)
         return 0;
     cm_mirror_close(*mirror);
     *mirror = NULL;

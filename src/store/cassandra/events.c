@@ -70,7 +70,8 @@ static int fill_page(void *context, const cm_batch_t *batch, cm_err_t *err)
 
 static cm_mirror_state_t state_now(const reading_t *self)
 {
-    cm_mirror_state_t state = {.read_ms = cm_clock_now_ms(self->source->clock)};
+    cm_mirror_state_t state = {.extended = self->source->settings->extended,
+                               .read_ms = cm_clock_now_ms(self->source->clock)};
 
     memcpy(state.table, self->facts.table, sizeof state.table);
     memcpy(state.changes, self->facts.changes, sizeof state.changes);
@@ -124,14 +125,9 @@ static int take_row(void *context, size_t place, const cm_event_t *event, int64_
         return 0;
     row->present = true;
     row->event = *event;
+    row->event.row_key = (cm_str_t){NULL, 0}; /* it is `key`, which is kept already */
+    cm_event_keep(&row->event, &taking->strings);
     row->event.row_key = row->key;
-    row->event.user_id = cm_arena_copy(&taking->strings, event->user_id);
-    row->event.url = cm_arena_copy(&taking->strings, event->url);
-    row->event.country = cm_arena_copy(&taking->strings, event->country);
-    row->event.city = cm_arena_copy(&taking->strings, event->city);
-    row->event.browser = cm_arena_copy(&taking->strings, event->browser);
-    row->event.os = cm_arena_copy(&taking->strings, event->os);
-    row->event.device = cm_arena_copy(&taking->strings, event->device);
     return 0;
 }
 
@@ -169,6 +165,7 @@ static bool is_usable(reading_t *self, bool rebuild)
 {
     const int64_t events = cm_mirror_events(self->mirror);
     const int64_t days = (cm_clock_now_ms(self->source->clock) - self->state.read_ms) / CM_DAY_MS;
+    const char *was = self->state.extended ? "set" : "not set";
     cm_store_reading_t *read = self->read;
 
     if (rebuild)
@@ -177,6 +174,8 @@ static bool is_usable(reading_t *self, bool rebuild)
         because(read, "the data directory has no copy of it yet");
     else if (strcmp(self->state.table, self->facts.table) != 0)
         because(read, "the table is another one than the copy in the data directory is of");
+    else if (self->state.extended != self->source->settings->extended)
+        because(read, "cassandra.extended was %s when it was read", was);
     else if (strcmp(self->state.changes, self->facts.changes) != 0)
         because(read, "its companion table was made again");
     else if (days >= OLD_MS_DAYS || days < 0)

@@ -6,6 +6,7 @@
 #include "cassandra/settle.h"
 #include "event/choice.h"
 #include "store/cassandra/log.h"
+#include "store/cassandra/row.h"
 #include "store/cassandra/store.h"
 
 typedef struct cm_store_cassandra {
@@ -16,9 +17,10 @@ typedef struct cm_store_cassandra {
     cm_cql_t *session;
     cm_cql_writer_t *writer; /* NULL: only read */
     cm_store_cassandra_log_t
-        *log;              /* rows are noted there before they are written; NULL: they are not */
-    int64_t reported_ns;   /* when acknowledged rows were last noted there */
-    cm_choice_t choice;    /* of the current batch */
+        *log;            /* rows are noted there before they are written; NULL: they are not */
+    int64_t reported_ns; /* when acknowledged rows were last noted there */
+    cm_choice_t choice;  /* of the current batch */
+    cm_store_cassandra_row_room_t room;
     int64_t last_write_us; /* write time of the last row */
     /* For each batch that is not known to be durable: how many rows had been added at its end.
      */
@@ -40,7 +42,7 @@ typedef struct cm_store_cassandra {
 /* The operation of cm_store_ops_t. */
 int cm_store_cassandra_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err);
 
-/* The cells of a row in the order of cm_cassandra_columns, as slices; not checked. */
-void cm_store_cassandra_event(const cm_str_t *cells, cm_event_t *event);
+/* The operation of cm_store_ops_t. */
+void cm_store_cassandra_fit(const cm_store_t *store, cm_batch_t *batch);
 
 #endif

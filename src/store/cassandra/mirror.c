@@ -229,6 +229,8 @@ int cm_mirror_state(cm_mirror_t *mirror, cm_mirror_state_t *state, cm_err_t *err
             keep_text(select, state->table, sizeof state->table);
         else if (strcmp(name, "changes") == 0)
             keep_text(select, state->changes, sizeof state->changes);
+        else if (strcmp(name, "extended") == 0)
+            state->extended = sqlite3_column_int(select, 1) != 0;
         else if (strcmp(name, "read_ms") == 0)
             state->read_ms = sqlite3_column_int64(select, 1);
         else if (strcmp(name, "run") == 0)
@@ -328,9 +330,9 @@ static int write_state(const cm_mirror_t *mirror, const cm_mirror_state_t *state
                                 "DELETE FROM mirror_writer;"
                                 "DELETE FROM mirror_entry;"
                                 "INSERT INTO mirror_state VALUES ('table', %Q), ('changes', %Q), "
-                                "('read_ms', '%lld'), ('run', '%lld');",
-                                state->table, state->changes, (long long)state->read_ms,
-                                (long long)mirror->run);
+                                "('extended', '%d'), ('read_ms', '%lld'), ('run', '%lld');",
+                                state->table, state->changes, state->extended,
+                                (long long)state->read_ms, (long long)mirror->run);
     int rc = cm_database_exec(cm_mirror_database(mirror), sql, "writing what the copy is of", err);
     sqlite3_free(sql);
     return rc;

@@ -29,6 +29,7 @@ int cm_mirror_open_read(const char *data_dir, cm_mirror_t **mirror, cm_err_t *er
 /* What it is a copy of. All empty: it is not filled yet. */
 typedef struct cm_mirror_state {
     char table[40], changes[40]; /* ids of the table and of its companion */
+    bool extended;               /* with the optional fields (cassandra.extended) */
     int64_t read_ms;             /* wall clock, when it was last updated */
 } cm_mirror_state_t;
 

@@ -15,7 +15,7 @@ typedef struct search {
     uint32_t *by_key; /* hash table of indexes in `rows` */
     int64_t *times;   /* hash set of the rows' timestamps; INT64_MIN: free */
     size_t slots;     /* size of both tables */
-    bool any_derived; /* a row key that is derived from another user and time may be among them */
+    bool any_derived; /* a row key that is derived from another event may be among them */
     bool *same;       /* by index: the mirror has the row unchanged */
     cm_reader_t *reader;
     size_t replaced; /* number of replaced events before */
@@ -28,7 +28,7 @@ static bool follows(const cm_mirror_row_t *row)
     uint8_t derived[16];
     char text[CM_UUID_TEXT];
 
-    cm_row_key_derive(row->event.user_id, row->event.timestamp, derived);
+    cm_event_derive_key(&row->event, derived);
     cm_uuid_format(derived, text);
     return cm_str_equal(row->key, (cm_str_t){text, CM_UUID_TEXT});
 }
@@ -75,50 +75,46 @@ static void prepare(search_t *search)
 
 /* ---- the mirror's events ---- */
 
-static int user_of(const search_t *search, const cm_columns_t *columns, uint32_t i, cm_str_t *user,
-                   cm_err_t *err)
-{
-    return cm_reader_string(search->reader, CM_USER, columns->ids[CM_USER][i], user, err);
-}
-
-/* The event's row key as a string. A key that is derived from user and time is only computed if it
- * may be one of the rows: that costs as much as all the rest. */
+/* The event's row key as a string. A key that is derived from the event is only computed if it may
+ * be one of the rows: that costs as much as all the rest. */
 static int key_of(const search_t *search, const cm_columns_t *columns, uint32_t i,
                   char scratch[CM_UUID_TEXT], cm_str_t *key, cm_err_t *err)
 {
-    uint8_t derived[16];
-    cm_str_t user;
+    cm_event_room_t room;
+    cm_event_t event;
 
     *key = cm_store_row_key_at(columns, i, scratch);
     if (columns->keys[i].kind != CM_KEY_DERIVED)
         return 0;
     if (!search->any_derived && search->times[slot_of_time(search, columns->time[i])] == INT64_MIN)
         return 0;
-    int rc = user_of(search, columns, i, &user, err);
-    if (rc < 0)
-        return rc;
-    cm_row_key_derive(user, columns->time[i], derived);
-    cm_uuid_format(derived, scratch);
-    *key = (cm_str_t){scratch, CM_UUID_TEXT};
-    return 0;
+    int rc = cm_store_event_at(search->reader, columns, i, &event, &room, err);
+    if (rc == 0)
+        *key = cm_event_row_key(&event, scratch);
+    return rc;
+}
+
+/* Whether both say the same; their row keys are known to be equal. */
+static bool is_same(cm_event_t a, cm_event_t b)
+{
+    cm_str_t *strings_a[CM_FIELD_COUNT], *strings_b[CM_FIELD_COUNT];
+    bool same = a.timestamp == b.timestamp && cm_event_extra_equal(a.extra, b.extra);
+
+    cm_store_event_strings(&a, strings_a);
+    cm_store_event_strings(&b, strings_b);
+    for (int field = 0; same && field < CM_FIELD_COUNT; field++)
+        same = cm_str_equal(*strings_a[field], *strings_b[field]);
+    return same;
 }
 
 static int is_equal(const search_t *search, const cm_columns_t *columns, uint32_t i,
                     const cm_event_t *event, bool *equal, cm_err_t *err)
 {
-    const cm_str_t wanted[CM_FIELD_COUNT] = {
-        [CM_USER] = event->user_id, [CM_URL] = event->url,         [CM_COUNTRY] = event->country,
-        [CM_CITY] = event->city,    [CM_BROWSER] = event->browser, [CM_OS] = event->os,
-        [CM_DEVICE] = event->device};
-    int rc = 0;
+    cm_event_room_t room;
+    cm_event_t stored;
 
-    *equal = columns->time[i] == event->timestamp;
-    for (int field = 0; field < CM_FIELD_COUNT && rc == 0 && *equal; field++) {
-        cm_str_t text;
-        rc =
-            cm_reader_string(search->reader, (cm_field_t)field, columns->ids[field][i], &text, err);
-        *equal = rc == 0 && cm_str_equal(text, wanted[field]);
-    }
+    int rc = cm_store_event_at(search->reader, columns, i, &stored, &room, err);
+    *equal = rc == 0 && is_same(stored, *event);
     return rc;
 }
 

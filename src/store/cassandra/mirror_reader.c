@@ -35,6 +35,8 @@ static void move(cm_columns_t *columns, unsigned parts, uint32_t from, uint32_t 
         columns->ids[field][to] = columns->ids[field][from];
     if (parts & CM_READ_KEYS)
         columns->keys[to] = columns->keys[from];
+    if (parts & CM_READ_EXTRA)
+        cm_wide_move(&columns->wide, from, to);
 }
 
 static int read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts,
@@ -63,7 +65,7 @@ static int read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts
     }
     assert(kept == self->refs[place].count);
     columns->first = self->refs[place].first;
-    columns->count = kept;
+    columns->count = columns->wide.count = kept;
     return 0;
 }
 

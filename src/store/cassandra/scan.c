@@ -14,7 +14,7 @@ typedef struct scan {
     cm_store_page_fn page;
     void *context;
     cm_account_t *account;
-    int columns; /* of a row: one more than in the contract if `end` is requested */
+    int columns; /* of an event; a row has one more if `end` is requested */
     bool *end;
     cm_batch_t batch;
     cm_err_t *err;
@@ -23,28 +23,14 @@ typedef struct scan {
     cm_cql_error_t error;
 } scan_t;
 
-void cm_store_cassandra_event(const cm_str_t *cells, cm_event_t *event)
-{
-    *event = (cm_event_t){.row_key = cells[0],
-                          .user_id = cells[1],
-                          .timestamp = cm_cql_get_i64(cells[2]),
-                          .url = cells[3],
-                          .country = cells[4],
-                          .city = cells[5],
-                          .browser = cells[6],
-                          .os = cells[7],
-                          .device = cells[8]};
-    cm_event_complete(event);
-}
-
 static void take_row(scan_t *scan, const cm_str_t *cells)
 {
     cm_event_t *event = cm_batch_slot(&scan->batch);
     char origin[300];
     cm_err_t why;
 
-    cm_store_cassandra_event(cells, event);
-    if (cm_event_check(event, true, &why) == 0) {
+    if (cm_store_cassandra_row_read(scan->self->settings, cells, &scan->batch.arena, event, &why) ==
+        0) {
         cm_batch_accept(&scan->batch);
         return;
     }
@@ -58,9 +44,9 @@ static int on_page(void *context, cm_cql_rows_t *rows)
     scan_t *scan = context;
 
     cm_batch_clear(&scan->batch);
-    while (rows->column_count == scan->columns && cm_cql_next(rows)) {
+    while (rows->column_count == scan->columns + (scan->end != NULL) && cm_cql_next(rows)) {
         take_row(scan, rows->cells);
-        if (scan->end != NULL && rows->cells[CM_CASSANDRA_COLUMN_COUNT].len > 0)
+        if (scan->end != NULL && rows->cells[scan->columns].len > 0)
             *scan->end = true;
     }
     scan->rc = scan->page(scan->context, &scan->batch, scan->err);
@@ -104,16 +90,18 @@ int cm_store_cassandra_scan_ends(cm_store_t *store, cm_store_page_fn page, void 
                                  cm_account_t *account, bool *end, cm_err_t *err)
 {
     cm_buf_t columns = CM_BUF_INIT;
+    const cm_cassandra_settings_t *settings = ((self_t *)store)->settings;
     scan_t scan = {.self = (self_t *)store,
                    .page = page,
                    .context = context,
                    .account = account,
-                   .columns = CM_CASSANDRA_COLUMN_COUNT + (end != NULL),
+                   .columns = cm_cassandra_column_count(settings),
                    .end = end,
                    .batch = CM_BATCH_INIT,
                    .err = err};
 
-    cm_buf_printf(&columns, "%s%s", cm_cassandra_columns, end != NULL ? ", TTL(user_id)" : "");
+    cm_cassandra_add_columns(&columns, settings);
+    cm_buf_add_text(&columns, end != NULL ? ", TTL(user_id)" : "");
     int rc = run_scan(&scan, columns.data, err);
     cm_batch_free(&scan.batch);
     cm_buf_free(&columns);

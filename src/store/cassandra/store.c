@@ -117,16 +117,13 @@ static int64_t next_write_us(self_t *self)
 static int put_event(self_t *self, const cm_event_t *event, cm_str_t row_key, int64_t write_us,
                      cm_err_t *err)
 {
-    enum { COUNT = CM_CASSANDRA_COLUMN_COUNT + 1 };
-    const cm_cql_value_t values[COUNT] = {
-        cm_cql_text(row_key),        cm_cql_text(event->user_id), cm_cql_i64(event->timestamp),
-        cm_cql_text(event->url),     cm_cql_text(event->country), cm_cql_text(event->city),
-        cm_cql_text(event->browser), cm_cql_text(event->os),      cm_cql_text(event->device),
-        cm_cql_i64(write_us), /* the row keeps it even if it is sent several times */
-    };
+    cm_cql_value_t values[CM_CASSANDRA_COLUMNS + 1];
     int rc;
 
-    while ((rc = cm_cql_writer_add(self->writer, values, COUNT, err)) == CM_EBUSY) {
+    assert(self->settings->extended || event->extra == NULL); /* cm_store_fit() was called */
+    int count = cm_store_cassandra_row_values(self->settings, event, row_key, &self->room, values);
+    values[count++] = cm_cql_i64(write_us); /* the row keeps it even if it is sent several times */
+    while ((rc = cm_cql_writer_add(self->writer, values, count, err)) == CM_EBUSY) {
         if ((rc = wait_a_little(self, err)) < 0)
             return rc;
     }
@@ -305,6 +302,7 @@ static void cassandra_close(cm_sink_t *sink)
     cm_cql_writer_close(self->writer);
     cm_cql_close(self->session);
     cm_choice_free(&self->choice);
+    cm_store_cassandra_row_room_free(&self->room);
     free(self->ends);
     free(self);
 }
@@ -318,8 +316,12 @@ static int prepare(self_t *self, cm_cql_prepared_t **insert, cm_err_t *err)
 
     cm_buf_add_text(&text, "INSERT INTO ");
     cm_cassandra_add_table(&text, settings);
-    cm_buf_printf(&text, " (%s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
-                  cm_cassandra_columns);
+    cm_buf_add_text(&text, " (");
+    cm_cassandra_add_columns(&text, settings);
+    cm_buf_add_text(&text, ") VALUES (?");
+    for (int i = 1; i < cm_cassandra_column_count(settings); i++)
+        cm_buf_add_text(&text, ", ?");
+    cm_buf_add_text(&text, ") USING TIMESTAMP ?");
     if (settings->ttl_s > 0)
         cm_buf_printf(&text, " AND TTL %lld", (long long)settings->ttl_s);
     int rc = cm_cassandra_prepare(settings, self->session, (cm_str_t){text.data, text.len}, insert,
@@ -384,12 +386,14 @@ int cm_store_cassandra_open(const cm_store_cassandra_options_t *options, cm_stor
                                            cassandra_durable};
     static const cm_store_ops_t store_ops = {.reader = cm_store_cassandra_reader,
                                              .scan = cm_store_cassandra_scan,
+                                             .fit = cm_store_cassandra_fit,
                                              .trouble = cassandra_trouble,
                                              .retries = cassandra_retries};
     self_t *self = cm_alloc_zero(1, sizeof *self);
 
-    self->store = (cm_store_t){.sink = {&sink_ops}, .ops = &store_ops};
     self->settings = options->settings;
+    self->store = (cm_store_t){
+        .sink = {&sink_ops}, .ops = &store_ops, .scans_extra = self->settings->extended};
     self->waiter = options->waiter;
     self->clock = options->clock;
     int rc = cm_cassandra_connect(self->settings, &self->session, err);

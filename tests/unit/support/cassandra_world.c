@@ -1,5 +1,7 @@
 #include "cassandra_world.h"
 
+#include "event/extra.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,8 +35,20 @@ static void answer_contract(cql_fake_conn_t *c, int stream)
         "device",    "regular",       "text",
         "more",      "regular",       "int",
     };
-    answer_row_texts(c, stream, "column_name:d kind:d type:d", world_has.table ? 10 : 0, cells,
-                     world_has.table ? 30 : 0);
+    const char *all[sizeof cells / sizeof *cells + 3 * CM_EXTRA_COUNT];
+    int count = sizeof cells / sizeof *cells;
+
+    memcpy(all, cells, sizeof cells);
+    for (int i = 0; i < world_has.extra; i++) {
+        all[count++] = cm_extra_names[i];
+        all[count++] = "regular";
+        all[count++] = i == CM_EXTRA_NAME      ? world_has.name_type
+                       : i == CM_EXTRA_PROPS   ? "map<text, text>"
+                       : i == CM_EXTRA_ENGAGED ? "int"
+                                               : "text";
+    }
+    answer_row_texts(c, stream, "column_name:d kind:d type:d", world_has.table ? count / 3 : 0, all,
+                     world_has.table ? count : 0);
 }
 
 /* Five rows in the first of the ranges; the last one has no user. */
@@ -111,12 +125,14 @@ bool world_answer(cql_fake_conn_t *c, int stream, const char *text, cm_str_t fir
         answer_companion(c, stream);
     } else if (strstr(text, "column_name, kind, type") != NULL) {
         answer_contract(c, stream);
-    } else if (strncmp(text, "CREATE", 6) == 0) {
+    } else if (strncmp(text, "CREATE", 6) == 0 || strncmp(text, "ALTER", 5) == 0) {
         snprintf(world_has.changes[world_has.change_count++ % TEXTS], sizeof world_has.changes[0],
                  "%s", text);
         world_has.keyspace |= strncmp(text, "CREATE KEYSPACE", 15) == 0;
         world_has.companion |= strstr(text, "_changes\"") != NULL;
         world_has.table |= strncmp(text, "CREATE TABLE", 12) == 0;
+        if (strstr(text, "engaged_ms") != NULL)
+            world_has.extra = CM_EXTRA_COUNT;
         return false;
     } else if (strstr(text, "token(") != NULL) {
         answer_scan(c, stream, cm_cql_load_i64(first.data) == INT64_MIN);
@@ -149,7 +165,7 @@ int world_setup(void **state)
     memset(&world, 0, sizeof world);
     memset(&world_has, 0, sizeof world_has);
     world_has.keyspace = world_has.table = true;
-    world_has.column_type = "text";
+    world_has.column_type = world_has.name_type = "text";
     cql_fake_open(&world.fake, 1);
     world.fake.answer = world_answer;
     snprintf(world.hosts, sizeof world.hosts, "127.0.0.1:%d", world.fake.nodes[0].port);

@@ -15,6 +15,8 @@ enum { TEXTS = 4 };
 typedef struct world_has {
     bool keyspace, table, companion;
     const char *column_type; /* of row_key */
+    int extra;               /* columns of optional fields, the first ones */
+    const char *name_type;   /* of `name` */
     char changes[TEXTS][400];
     int change_count, scans;
 } world_has_t;

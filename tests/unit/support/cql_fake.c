@@ -32,7 +32,7 @@ static void answer_query(cql_fake_conn_t *c, const cm_cql_frame_t *frame)
         cql_answer_keyspaces(c, frame->stream);
     } else if (strstr(text, "system_schema.columns") != NULL) {
         cql_answer_columns(c, frame->stream);
-    } else if (strncmp(text, "CREATE", 6) == 0) {
+    } else if (strncmp(text, "CREATE", 6) == 0 || strncmp(text, "ALTER", 5) == 0) {
         cm_buf_t *buf = cql_fake_begin(c, frame->stream, CM_CQL_OP_RESULT);
         cm_cql_add_i32(buf, 5);
         cql_put_text(buf, "CREATED");

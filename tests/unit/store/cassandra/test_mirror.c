@@ -11,6 +11,7 @@ typedef struct row {
     char key[CM_UUID_TEXT + 1], user[16], url[16];
     int64_t time;
     bool present;
+    cm_event_extra_t extra; /* some have none */
 } row_t;
 
 typedef struct model {
@@ -35,6 +36,28 @@ static void name_key(row_t *row, const char *user, int64_t time)
     row->key[CM_UUID_TEXT] = '\0';
 }
 
+static cm_event_t event_of(const row_t *row)
+{
+    cm_event_t event = test_event(row->user, row->time, row->url, "Chile", row->key);
+
+    if (!cm_event_extra_is_none(&row->extra))
+        event.extra = &row->extra;
+    return event;
+}
+
+/* Engagement whose key follows from all that it says. */
+static void name_engagement(row_t *row)
+{
+    char derived[CM_UUID_TEXT];
+
+    row->extra.text[CM_EXTRA_NAME] = CM_STR("engagement");
+    row->extra.engaged_ms = 1;
+    cm_event_t event = event_of(row);
+    event.row_key = (cm_str_t){NULL, 0};
+    const cm_str_t key = cm_event_row_key(&event, derived);
+    memcpy(row->key, key.data, CM_UUID_TEXT);
+}
+
 /* Keys that follow from user and time, UUIDs of something else, and other texts. */
 static void begin(model_t *model)
 {
@@ -44,18 +67,16 @@ static void begin(model_t *model)
         row_t *row = &model->rows[i];
         snprintf(row->user, sizeof row->user, "user-%d", i % 20);
         row->time = 1700000000000 + i;
+        row->extra = CM_EVENT_EXTRA_NONE;
         if (i % 3 == 0)
             name_key(row, row->user, row->time);
         else if (i % 3 == 1)
             name_key(row, "another", i);
         else
             snprintf(row->key, sizeof row->key, "key %d", i);
+        if (i % 9 == 0)
+            name_engagement(row);
     }
-}
-
-static cm_event_t event_of(const row_t *row)
-{
-    return test_event(row->user, row->time, row->url, "Chile", row->key);
 }
 
 static void fill(cm_mirror_t *mirror, const model_t *model)
@@ -110,6 +131,7 @@ static void check(cm_mirror_t *mirror, const model_t *model)
             assert_true(cm_str_equal(event.user_id, cm_str(row->user)));
             assert_true(cm_str_equal(event.url, cm_str(row->url)));
             assert_int_equal(row->time, event.timestamp);
+            assert_true(cm_event_extra_equal(event.extra, event_of(row).extra));
         }
         events += columns.count;
     }
@@ -127,7 +149,7 @@ static bool change(model_t *model, row_t *row)
 {
     const row_t before = *row;
 
-    switch (draw(model, 5)) {
+    switch (draw(model, 7)) {
     case 0:
         row->present = false;
         break;
@@ -137,12 +159,23 @@ static bool change(model_t *model, row_t *row)
         break;
     case 2: /* as it is: it was written again */
         break;
+    case 3:
+        row->present = true;
+        row->extra.text[CM_EXTRA_NAME] = draw(model, 2) ? CM_STR("engagement") : CM_STR("");
+        row->extra.engaged_ms =
+            row->extra.text[CM_EXTRA_NAME].len > 0 ? (int32_t)draw(model, 3) : -1;
+        break;
+    case 4:
+        row->present = true;
+        row->extra.text[CM_EXTRA_PROPS] = draw(model, 2) ? CM_STR("{\"a\": 1}") : CM_STR("");
+        break;
     default:
         row->present = true;
         snprintf(row->url, sizeof row->url, "/%u", draw(model, 4));
     }
     return row->present &&
-           (!before.present || before.time != row->time || strcmp(before.url, row->url) != 0);
+           (!before.present || before.time != row->time || strcmp(before.url, row->url) != 0 ||
+            !cm_event_extra_equal(&before.extra, &row->extra));
 }
 
 static void round_of_changes(cm_mirror_t *mirror, model_t *model, uint32_t share)

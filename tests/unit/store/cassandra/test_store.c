@@ -3,6 +3,8 @@
  */
 #include "cassandra_world.h"
 
+#include "cassandra/schema.h"
+
 static void durable_in_order(void **state)
 {
     world_t *world = *state;
@@ -90,7 +92,7 @@ static void note_write(void *context, const cm_str_t *values, int count)
     writes_t *writes = context;
     const cm_str_t *v = values;
 
-    assert_int_equal(CM_CASSANDRA_COLUMN_COUNT + 1, count);
+    assert_int_equal(CM_CASSANDRA_NINE + 1, count);
     assert_int_equal(8, v[count - 1].len);
     assert_in_range(writes->count, 0, 399);
     snprintf(writes->rows[writes->count].key, 40, "%.*s", (int)v[0].len, v[0].data);

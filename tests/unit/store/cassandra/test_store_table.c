@@ -2,6 +2,8 @@
  * is let in. */
 #include "cassandra_world.h"
 
+#include "cassandra/check.h"
+
 /* ---- the table ---- */
 
 static void it_is_made(void **state)
@@ -68,6 +70,73 @@ static void what_is_missing_is_said(void **state)
     world_has.keyspace = world_has.table = true;
     world_has.column_type = "uuid";
     world_refuse(world, false, CM_EUSAGE, "column row_key is of type uuid, not text");
+    assert_int_equal(0, world_has.change_count);
+}
+
+#define EXTRA_COLUMNS                                                                              \
+    "name text, referrer text, utm_source text, utm_medium text, utm_campaign text, utm_term "     \
+    "text, utm_content text, browser_version text, os_version text, region text, language text, "  \
+    "props map<text, text>, engaged_ms int)"
+
+/* A new table has the columns of the optional fields when it is to have them. */
+static void an_extended_table_is_made(void **state)
+{
+    world_t *world = *state;
+
+    world_has.table = false;
+    world->settings.create = world->settings.extended = true;
+    cm_store_t *store = world_open_store(world, NULL);
+    cm_sink_close(&store->sink);
+    assert_int_equal(1, world_has.change_count);
+    assert_string_equal("CREATE TABLE IF NOT EXISTS \"clicks\".\"events\" (row_key text PRIMARY "
+                        "KEY, user_id text, timestamp timestamp, url text, country text, city "
+                        "text, browser text, os text, device text, " EXTRA_COLUMNS,
+                        world_has.changes[0]);
+}
+
+/* A table that exists gets columns from `doctor --fix` alone. */
+static void columns_are_not_added_unasked(void **state)
+{
+    world_t *world = *state;
+    cm_cassandra_report_t report;
+    cm_err_t err;
+
+    world->settings.create = world->settings.extended = true;
+    world_refuse(world, false, CM_EUSAGE,
+                 "has no columns name, referrer, utm_source, utm_medium, utm_campaign, utm_term, "
+                 "utm_content, browser_version, os_version, region, language, props, engaged_ms, "
+                 "and cassandra.extended is set; add what is missing with `clickmill doctor "
+                 "--fix`, or unset it");
+    world_has.extra = CM_EXTRA_ENGAGED;
+    world_refuse(world, true, CM_EUSAGE, "has no column engaged_ms, and");
+    assert_int_equal(CM_EUSAGE, cm_cassandra_check(&world->settings, false, &report, &err));
+    assert_int_equal(0, world_has.change_count);
+    world_has.extra = 0;
+    assert_ok(cm_cassandra_check(&world->settings, true, &report, &err), err);
+    assert_int_equal(CM_CASSANDRA_MADE, report.table);
+    assert_int_equal(1, world_has.change_count);
+    assert_string_equal("ALTER TABLE \"clicks\".\"events\" ADD (" EXTRA_COLUMNS,
+                        world_has.changes[0]);
+    assert_ok(cm_cassandra_check(&world->settings, true, &report, &err), err);
+    assert_int_equal(CM_CASSANDRA_FOUND, report.table);
+    assert_int_equal(1, world_has.change_count);
+}
+
+/* A column of that name and another type is not ours: it matters with the setting only. */
+static void a_column_of_another_type(void **state)
+{
+    world_t *world = *state;
+    cm_cassandra_report_t report;
+    cm_err_t err;
+
+    world_has.extra = 1;
+    world_has.name_type = "blob";
+    cm_store_t *store = world_open_store(world, NULL);
+    cm_sink_close(&store->sink);
+    world->settings.extended = true;
+    world_refuse(world, false, CM_EUSAGE,
+                 "column name is of type blob, not text as cassandra.extended has it");
+    assert_int_equal(CM_EUSAGE, cm_cassandra_check(&world->settings, true, &report, &err));
     assert_int_equal(0, world_has.change_count);
 }
 
@@ -211,6 +280,9 @@ int main(void)
         TEST(it_is_made),
         TEST(replication_as_given),
         TEST(what_is_missing_is_said),
+        TEST(an_extended_table_is_made),
+        TEST(columns_are_not_added_unasked),
+        TEST(a_column_of_another_type),
         TEST(the_schema_settles),
         TEST(a_schema_that_never_settles),
         TEST(a_node_that_has_not_heard_of_it),
