@@ -147,22 +147,6 @@ static void resolve_strings(const cm_dict_t *own, cm_dict_t *store, uint32_t *gl
     }
 }
 
-/* Adds the optional fields of a block's events. */
-static void append_wide(cm_wide_t *to, const cm_wide_t *from, uint32_t count)
-{
-    const cm_event_extra_t *none[CM_BUILDER_GROUP] = {NULL};
-    cm_event_extra_t extra;
-
-    for (uint32_t row = 0; from->any && row < count; row++) {
-        const cm_event_extra_t *one = cm_wide_at(from, row, &extra) ? &extra : NULL;
-        cm_wide_add(to, &one, 1);
-    }
-    for (uint32_t row = 0, some; !from->any && row < count; row += some) {
-        some = count - row < CM_BUILDER_GROUP ? count - row : CM_BUILDER_GROUP;
-        cm_wide_add(to, none, some);
-    }
-}
-
 void cm_builder_add_columns(cm_builder_t *builder, const cm_columns_t *from)
 {
     cm_columns_t *to = &builder->columns;
@@ -178,7 +162,7 @@ void cm_builder_add_columns(cm_builder_t *builder, const cm_columns_t *from)
             key.text = cm_arena_copy(&to->key_strings, key.text);
         to->keys[at + i] = key;
     }
-    append_wide(&to->wide, &from->wide, from->count);
+    cm_wide_append(&to->wide, &from->wide, from->count);
     to->count += from->count;
 }
 

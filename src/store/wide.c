@@ -2,7 +2,11 @@
 
 #include <stdlib.h>
 
-enum { LENGTH = 4, ENGAGED_WIDTH = 4 };
+enum {
+    LENGTH = 4, /* bytes of the length of a string */
+    ENGAGED_WIDTH = 4,
+    TOGETHER = 32, /* strings that are looked up together */
+};
 
 /* Makes room for `count` events, whose values are not set. */
 static void reserve(cm_wide_t *wide, uint32_t count)
@@ -18,14 +22,13 @@ static void reserve(cm_wide_t *wide, uint32_t count)
     wide->cap = cap;
 }
 
-/* The id of a string in its column, which is added when it is new. */
-static uint32_t put_string(cm_wide_t *wide, int field, cm_str_t string)
+/* Counts the strings that a column got after the first `before`. */
+static void count_bytes(cm_wide_t *wide, int field, uint32_t before)
 {
-    cm_dict_t *dict = &wide->strings[field];
-    const uint32_t before = dict->count, id = cm_dict_put_often(dict, string);
+    const cm_dict_t *dict = &wide->strings[field];
 
-    wide->bytes += dict->count > before ? string.len : 0;
-    return id;
+    for (uint32_t id = before; id < dict->count; id++)
+        wide->bytes += cm_dict_string(dict, id).len;
 }
 
 /* Sets the values of events that have none. */
@@ -38,13 +41,45 @@ static void set_absent(cm_wide_t *wide, uint32_t from, uint32_t to)
     memset(wide->engaged + from, 0, size);
 }
 
-static void set_values(cm_wide_t *wide, uint32_t row, const cm_event_extra_t *extra)
+/* Sets the values of a field of at most TOGETHER events. Short strings are repeated often; the
+ * others (referrers, props) are looked up together, for speed. */
+static void set_texts(cm_wide_t *wide, int field, uint32_t row,
+                      const cm_event_extra_t *const *extras, uint32_t count)
 {
-    for (int field = 0; field < CM_EXTRA_TEXTS; field++) {
-        if (extra->text[field].len > 0)
-            wide->ids[field][row] = 1 + put_string(wide, field, extra->text[field]);
+    cm_dict_t *dict = &wide->strings[field];
+    uint32_t *to[TOGETHER], hashes[TOGETHER], ids[TOGETHER], some = 0;
+    const uint32_t before = dict->count;
+    cm_str_t strings[TOGETHER];
+
+    for (uint32_t i = 0; i < count; i++) {
+        const cm_str_t text = extras[i] != NULL ? extras[i]->text[field] : (cm_str_t){NULL, 0};
+        if (text.len > CM_DICT_SHORT_MAX) {
+            strings[some] = text;
+            hashes[some] = cm_dict_hash(text);
+            to[some++] = &wide->ids[field][row + i];
+        } else if (text.len > 0) {
+            wide->ids[field][row + i] = 1 + cm_dict_put_often(dict, text);
+        }
     }
-    wide->engaged[row] = (uint32_t)(extra->engaged_ms + 1);
+    if (some > 0)
+        cm_dict_put_many(dict, strings, hashes, some, ids);
+    for (uint32_t i = 0; i < some; i++)
+        *to[i] = 1 + ids[i];
+    count_bytes(wide, field, before);
+}
+
+/* Adds rows without values; false when there are no columns, and none are needed. */
+static bool add_rows(cm_wide_t *wide, uint32_t count, bool some)
+{
+    const uint32_t row = wide->count;
+
+    wide->count += count;
+    if (!wide->any && !some)
+        return false;
+    reserve(wide, wide->count);
+    set_absent(wide, wide->any ? row : 0, wide->count);
+    wide->any = true;
+    return some;
 }
 
 void cm_wide_add(cm_wide_t *wide, const cm_event_extra_t *const *extras, uint32_t count)
@@ -52,17 +87,39 @@ void cm_wide_add(cm_wide_t *wide, const cm_event_extra_t *const *extras, uint32_
     const uint32_t row = wide->count;
     bool some = false;
 
-    wide->count += count;
     for (uint32_t i = 0; i < count; i++)
         some |= extras[i] != NULL;
-    if (!wide->any && !some)
+    if (!add_rows(wide, count, some))
         return;
-    reserve(wide, wide->count);
-    set_absent(wide, wide->any ? row : 0, wide->count);
-    wide->any = true;
-    for (uint32_t i = 0; some && i < count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         if (extras[i] != NULL)
-            set_values(wide, row + i, extras[i]);
+            wide->engaged[row + i] = (uint32_t)(extras[i]->engaged_ms + 1);
+    }
+    for (int field = 0; field < CM_EXTRA_TEXTS; field++) {
+        for (uint32_t i = 0; i < count; i += TOGETHER)
+            set_texts(wide, field, row + i, extras + i,
+                      count - i < TOGETHER ? count - i : TOGETHER);
+    }
+}
+
+void cm_wide_append(cm_wide_t *to, const cm_wide_t *from, uint32_t count)
+{
+    const uint32_t row = to->count;
+
+    if (!add_rows(to, count, from->any))
+        return;
+    memcpy(to->engaged + row, from->engaged, count * sizeof *to->engaged);
+    for (int field = 0; field < CM_EXTRA_TEXTS; field++) {
+        const cm_dict_t *own = &from->strings[field];
+        const uint32_t before = to->strings[field].count;
+        uint32_t *ids = cm_alloc((own->count + 1) * sizeof *ids); /* by number; 0: absent */
+        ids[0] = 0;
+        for (uint32_t id = 0; id < own->count; id++)
+            ids[id + 1] = 1 + cm_dict_put(&to->strings[field], cm_dict_string(own, id));
+        for (uint32_t i = 0; i < count; i++)
+            to->ids[field][row + i] = ids[from->ids[field][i]];
+        free(ids);
+        count_bytes(to, field, before);
     }
 }
 
@@ -138,7 +195,7 @@ static int decode_field(cm_wide_t *wide, int field, cm_stream_reader_t *reader)
     if (rc < 0)
         return rc;
     cm_stream_gather(&stream, wide->count, wide->ids[field]);
-    /* The strings are numbered in the order of their first events, so the greatest is the last. */
+    /* Each string has an event, so the greatest number is how many there are. */
     const uint32_t strings = max_of(wide->ids[field], wide->count);
     if (strings > wide->count)
         return cm_stream_corrupt(reader->err, "it has more texts than events");

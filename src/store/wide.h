@@ -31,6 +31,9 @@ typedef struct cm_wide {
 /* Adds the optional fields of `count` events, `extras[i]` or NULL. */
 void cm_wide_add(cm_wide_t *wide, const cm_event_extra_t *const *extras, uint32_t count);
 
+/* Adds the events of a block, of which `from` has the columns if some event has a value. */
+void cm_wide_append(cm_wide_t *to, const cm_wide_t *from, uint32_t count);
+
 /* The optional fields of an event; false when it has none. The strings are valid until the columns
  * change. */
 bool cm_wide_at(const cm_wide_t *wide, uint32_t row, cm_event_extra_t *extra);
