@@ -1,10 +1,12 @@
 """What the documents say is typed and compared, in the order of the text."""
 
 import base64
+import json
 import os
 import subprocess
 import urllib.error
 import urllib.request
+import uuid
 
 import ports
 from harness import ROOT, slow
@@ -90,6 +92,17 @@ def test_readme(t):
     page.passes("make stack-up", "test_stack.py types it")
     page.passes("build/clickmill process --config", "test_answers.py, test_verify.py/cluster")
     page.end()
+
+
+def read_row_key(t, page):
+    """The example of the contract: the row key of an event that is no page view."""
+    event = " ".join(page.passes('{"user_id": "ann"', "imported here").text.split())
+    name = page.passes("ann_1772359200000_8:purchase", "hashed here").text.strip()
+    t.ingest(event, data="row-key")
+    key = json.loads(t.clickmill("export", "--data", "row-key").out)["row_key"]
+    t.equal(key, str(uuid.uuid5(uuid.NAMESPACE_DNS, name)), "row key of the contract's example")
+    with open(os.path.join(ROOT, "docs", "contract.md"), encoding="utf-8") as file:
+        t.true(key in file.read(), "the contract has this row key")
 
 
 def read_answers(t, reader):
@@ -187,6 +200,8 @@ def test_documents_without_engines(t):
     read_cql(t, reader)
     page = Page(reader, "docs/contract.md")
     page.passes("read = accepted", "a rule, which every account here keeps")
+    read_row_key(t, page)
+    page.settings("event:")
     page.end()
     page = Page(reader, "CONTRIBUTING.md")
     page.passes("make build", "what runs here was built so, and this is make test")
