@@ -84,7 +84,7 @@ typedef struct walk {
 static int walk_event(walk_t *walk, uint32_t i, cm_err_t *err)
 {
     char scratch[CM_UUID_TEXT];
-    cm_event_room_t room;
+    cm_store_room_t room;
     cm_event_t event;
 
     int rc = cm_store_event_at(walk->reader, &walk->columns, i, &event, &room, err);

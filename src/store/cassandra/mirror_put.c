@@ -80,7 +80,7 @@ static void prepare(search_t *search)
 static int key_of(const search_t *search, const cm_columns_t *columns, uint32_t i,
                   char scratch[CM_UUID_TEXT], cm_str_t *key, cm_err_t *err)
 {
-    cm_event_room_t room;
+    cm_store_room_t room;
     cm_event_t event;
 
     *key = cm_store_row_key_at(columns, i, scratch);
@@ -110,7 +110,7 @@ static bool is_same(cm_event_t a, cm_event_t b)
 static int is_equal(const search_t *search, const cm_columns_t *columns, uint32_t i,
                     const cm_event_t *event, bool *equal, cm_err_t *err)
 {
-    cm_event_room_t room;
+    cm_store_room_t room;
     cm_event_t stored;
 
     int rc = cm_store_event_at(search->reader, columns, i, &stored, &room, err);
