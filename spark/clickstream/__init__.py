@@ -5,7 +5,8 @@
 `clickmill process --engine spark` runs it so; the Databricks notebook calls clickstream.job.run().
 The settings:
 
-    input        {"cassandra": {"keyspace": ..., "table": ...}}, {"parquet": PATH} or {"json": PATH}
+    input        {"cassandra": {"keyspace": ..., "table": ...}}, {"parquet": PATH} or {"json": PATH}.
+                 "extended": true says that the table has the columns of the optional fields
     windows      some of "all", "day", "hour"
     session_timeout  seconds
     visitors     "daily": ids of visitors live for one UTC day, which the answers then say
@@ -23,7 +24,7 @@ The settings:
                  "shared": true says that every machine can read the directory of Cassandra's file,
                  so that the key store can be written there
 
-The modules: `reading` loads the events, `answers` computes, `server` is the HTTP client of
+The modules: `reading` loads the events, `fields` checks the optional ones, `answers` computes, `server` is the HTTP client of
 Elasticsearch, `index` creates indices and moves aliases, `writer` sends the documents, `tls` prepares
 the certificates, `job` puts them together.
 """

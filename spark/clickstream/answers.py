@@ -12,6 +12,7 @@ from pyspark.sql import Observation, Window
 from pyspark.sql import functions as f
 
 from clickstream.contract import LENGTHS, OPTIONAL, RULES, SUMS, TIME_END, windows_of
+from clickstream.fields import are_valid, first_stated, has, is_view, other_key, present
 
 # What JSON escapes, as `clickmill export` escapes it.
 ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"), *(
@@ -34,12 +35,30 @@ def checked(raw, unique):
             fits = f.octet_length(f.col(name)) <= most
             valid = valid & (fits & (f.col(name) != "") if least else f.coalesce(fits, f.lit(True)))
     columns = raw.withColumn("time_ms", milliseconds(types["timestamp"])).withColumn(
-        "valid", f.coalesce(valid, f.lit(False)))
-    country = f.when(f.col("country") != "", f.col("country")).otherwise("Unknown")
+        "valid", f.coalesce(valid & are_valid(types, unique), f.lit(False)))
+    kept = ["row_key", "user_id", "time_ms", "url", "valid", known("country").alias("country")]
+    if "name" in types:
+        kept.append(is_view(types).alias("view"))
+    if not unique:
+        kept += of_copies(types)
+    return columns.select(*kept)
+
+
+def known(name):
+    return f.when(f.col(name) != "", f.col(name)).otherwise("Unknown")
+
+
+def of_copies(types):
+    """What decides which of several copies counts, beside url and country. Where one of them may be no
+    page view, these are the fields up to the first one in which the two differ."""
     stated = [f.when((f.col(name) != "") & (f.col(name) != "Unknown"), 1).otherwise(0)
               for name in OPTIONAL if name in types]
-    return columns.select("row_key", "user_id", "time_ms", "url", "valid", country.alias("country"),
-                          *([] if unique else [sum(stated, f.lit(0)).alias("stated")]))
+    stated += [f.when(has(name, types), 1).otherwise(0) for name in present(types)]
+    columns = [sum(stated, f.lit(0)).alias("stated")]
+    if "name" in types:
+        columns += [known(name).alias(name) for name in OPTIONAL[1:] if name in types]
+        columns += ["name", first_stated(types).alias("first"), other_key(types).alias("other_key")]
+    return columns
 
 
 def milliseconds(kind):
@@ -77,8 +96,9 @@ def in_json(name):
     return f.concat(f.when(special, text).otherwise(f.col(name)), f.lit('"'))
 
 
-def timeline(events, unique, timeout):
-    """Each event with what it contributes to its row."""
+def timeline(events, unique, timeout, others):
+    """Each page view with what it contributes to its row. `others`: the Observation that counts the
+    other events; None: there are none."""
     # Users are separated by a hash first: integers sort faster than user ids.
     events = events.withColumn("user_hash", f.xxhash64("user_id"))
     users = Window.partitionBy("user_hash", "user_id")
@@ -88,11 +108,16 @@ def timeline(events, unique, timeout):
         # greater. Among copies with the same url and country the choice makes no difference. The
         # sort compares these columns only for copies, while a window would evaluate them for every
         # row; and a window keeps the order that it finds.
+        ties = [in_json(name) for name in ("url", "country", *OPTIONAL[1:], "first", "name")
+                if name in events.columns]
         events = events.repartition("user_hash", "user_id").sortWithinPartitions(
-            "user_hash", "user_id", "time_ms", "row_key", "stated", in_json("url"), in_json("country"))
+            "user_hash", "user_id", "time_ms", "row_key", "stated", *ties)
         copied = (f.lead("time_ms").over(order) == f.col("time_ms")) & (
             f.lead("row_key").over(order) == f.col("row_key"))
         events = events.select("*", copied.alias("copied")).where("copied is not true")
+    if others is not None:
+        events = events.observe(others, f.count(f.when(~f.col("view"), 1)).alias("others"))
+        events = events.where("view")
     events = events.select("*", f.lag("time_ms").over(order).alias("before_time_ms"),
                            f.lead("time_ms").over(order).alias("after_time_ms"))
     continues = f.expr("time_ms div 1000 - before_time_ms div 1000") <= timeout
@@ -220,7 +245,8 @@ def spread(spark):
 
 
 def answers(raw, settings):
-    """The sums of the shortest window (sum_up()), and the Observation of what was read."""
+    """The sums of the shortest window (sum_up()), and the Observations of what was read and of the
+    events that are no page views (None: there are none)."""
     spread(raw.sparkSession)
     seen = Observation("events")
     unique = "cassandra" in settings["input"]  # its primary key is the row key
@@ -230,16 +256,22 @@ def answers(raw, settings):
         f.max(f.when(f.col("valid"), f.col("time_ms"))).alias("last_ms"))
     events = events.where("valid")
     if not unique:
+        derived = derived_key()
+        if "view" in events.columns:
+            derived = f.when(f.col("view"), derived).otherwise(f.col("other_key"))
         events = events.withColumn("row_key", f.when(
-            f.col("row_key") != "", f.col("row_key")).otherwise(derived_key()))
+            f.col("row_key") != "", f.col("row_key")).otherwise(derived))
     windows, totals = windows_of(settings), settings.get("totals", True)
     timeout = int(settings.get("session_timeout", 1800))
-    rows = by_user(timeline(events, unique, timeout), windows, totals, timeout)
-    return sum_up(with_firsts(rows, windows, totals), windows, totals), seen
+    others = Observation("others") if "view" in events.columns else None
+    rows = by_user(timeline(events, unique, timeout, others), windows, totals, timeout)
+    return sum_up(with_firsts(rows, windows, totals), windows, totals), (seen, others)
 
 
-def account_of(seen):
-    """What was read and accepted, and whether the accepted events are of more than one UTC day."""
+def account_of(observations):
+    """What was read and accepted, how many of these events are no page views (each once), and whether
+    the accepted events are of more than one UTC day."""
+    seen, others = observations
     account = dict(seen.get)
     times = account.pop("first_ms"), account.pop("last_ms")
-    return account, len({time // LENGTHS["day"] for time in times if time is not None}) > 1
+    return account, others.get["others"] if others else 0, len({time // LENGTHS["day"] for time in times if time is not None}) > 1

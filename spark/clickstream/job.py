@@ -73,7 +73,7 @@ def deliver(spark, raw, settings):
     output = settings["output"]
     if "parquet" in output:
         documents(cells_of(sums, windows_of(settings)), now).write.mode("overwrite").parquet(output["parquet"])
-        account, _ = account_of(seen)
+        account, _, _ = account_of(seen)
         return dict(account, rejected=account["read"] - account["accepted"])
     server = Server(settings)
     indices = Indices(output["elasticsearch"], server)
@@ -91,13 +91,14 @@ def fill(spark, indices, server, sums, seen, settings, now):
     # A checkpoint computes the sums once. A cache would as well, but the Observation does not count
     # what a cache holds.
     sums = sums.localCheckpoint()
-    account, several_days = account_of(seen)
+    account, others, several_days = account_of(seen)
     visitors = ("daily" if several_days else "users") if settings.get("visitors") == "daily" else None
     cells = cells_of(sums, windows)
     write_documents(documents(cells, now), indices.cells, server)
     if totals:
         write_documents(documents(totals_of(cells), now), indices.totals, server)
-        write_documents(freshness(spark, cells, account, windows, now, visitors), indices.totals, server)
+        write_documents(freshness(spark, cells, account, others, windows, now, visitors),
+                        indices.totals, server)
     account["rejected"] = account["read"] - account["accepted"]
     account["removed"] = indices.end(windows, now, totals)
     return account

@@ -1,7 +1,9 @@
 """Loads the raw events as a DataFrame."""
 
-from clickstream.contract import RULES
+from clickstream.contract import EXTRA, RULES
 
+NINE = (*RULES, "timestamp")
+ALL = (*NINE, *EXTRA, "props", "engaged_ms")
 LEVEL = "spark.cassandra.input.consistency.level"
 
 
@@ -11,8 +13,8 @@ def read(spark, settings):
     if "parquet" in source:
         return spark.read.parquet(source["parquet"])
     if "json" in source:
-        return spark.read.schema(", ".join(name + " string" for name in (*RULES, "timestamp"))).json(
-            source["json"])
+        # An object is read as its JSON.
+        return spark.read.schema(", ".join(name + " string" for name in ALL)).json(source["json"])
     # The options are given to this reader only: Spark's web pages show the configuration of a
     # session, and these options contain passwords.
     own = {name: value for part in (settings.get("options", {}), settings.get(
@@ -21,5 +23,7 @@ def read(spark, settings):
     # The connector's default is LOCAL_ONE: that replica may lack what the others have acknowledged.
     if LEVEL not in own and spark.conf.get(LEVEL, None) is None:
         own[LEVEL] = "LOCAL_QUORUM"
-    return spark.read.format("org.apache.spark.sql.cassandra").options(
+    table = spark.read.format("org.apache.spark.sql.cassandra").options(
         keyspace=source["cassandra"]["keyspace"], table=source["cassandra"]["table"], **own).load()
+    # Without the setting, columns of the same names as optional fields are not ours.
+    return table.select(*(ALL if source["cassandra"].get("extended") else NINE))

@@ -31,12 +31,13 @@ def documents(rows, now):
     return rows.select(*columns, *(["dimension"] if "dimension" in rows.columns else []))
 
 
-def freshness(spark, cells, account, windows, now, visitors):
-    """How many events the answers cover: a document per window. Completes the account. `visitors`:
-    what the users of all time are called, "users" or "daily"; None: not known."""
+def freshness(spark, cells, account, others, windows, now, visitors):
+    """How many events the answers cover: a document per window. Completes the account. `others`: events
+    that are no page views. `visitors`: what the users of all time are called, "users" or "daily"; None:
+    not known."""
     counted = {row["window"]: row for row in cells.groupBy("window").agg(
         f.count(f.lit(1)).alias("cells"), f.sum("clicks").alias("events")).collect()}
-    account["events"] = counted[windows[0]]["events"] if counted else 0
+    account["events"] = (counted[windows[0]]["events"] if counted else 0) + others
     account["duplicates"] = account["accepted"] - account["events"]
     account["windows"] = {name: counted[name]["cells"] if counted else 0 for name in windows}
     account["cells"] = sum(account["windows"].values())

@@ -18,6 +18,7 @@ for name, value in {
     "cassandra_properties": "",
     "keyspace": "clickstream",
     "table": "clickstream_events",
+    "extended": "false",
     "elasticsearch_host": "https://elasticsearch.example.com:9200",
     "elasticsearch_cloud_id": "",
     "elasticsearch_authentication": "password",
@@ -102,7 +103,8 @@ def elasticsearch():
 options, secret_options = cassandra()
 elastic, secret_elastic = elasticsearch()
 settings = {
-    "input": {"cassandra": {"keyspace": widget("keyspace"), "table": widget("table")}},
+    "input": {"cassandra": {"keyspace": widget("keyspace"), "table": widget("table"),
+                            "extended": choice("extended", "true", "false") == "true"}},
     "windows": widget("windows").split(","),
     "session_timeout": int(widget("session_timeout")),
     "visitors": choice("visitors", "auto", "daily"),

@@ -66,10 +66,11 @@ static void report_cassandra(cm_doctor_t *doctor, const cm_cassandra_settings_t 
         : settings->username != NULL ? "TLS and a password"
                                      : "TLS");
     if (report->table != CM_CASSANDRA_UNUSABLE)
-        cm_doctor_report(doctor,
-                         report->table == CM_CASSANDRA_MADE ? CM_DOCTOR_FIXED : CM_DOCTOR_RIGHT,
-                         "cassandra", "table %s.%s is the contract's; its keyspace has %s",
-                         settings->keyspace, settings->table, facts->replication);
+        cm_doctor_report(
+            doctor, report->table == CM_CASSANDRA_MADE ? CM_DOCTOR_FIXED : CM_DOCTOR_RIGHT,
+            "cassandra", "table %s.%s is the contract's%s; its keyspace has %s", settings->keyspace,
+            settings->table, settings->extended ? ", with the columns of the optional fields" : "",
+            facts->replication);
     if (report->companion != CM_CASSANDRA_UNUSABLE)
         cm_doctor_report(
             doctor, report->companion == CM_CASSANDRA_MADE ? CM_DOCTOR_FIXED : CM_DOCTOR_RIGHT,

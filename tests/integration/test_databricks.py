@@ -147,7 +147,8 @@ def test_the_bundle_keeps_the_schema(t):
 
 
 USUAL = {
-    "input": {"cassandra": {"keyspace": "clickstream", "table": "clickstream_events"}},
+    "input": {"cassandra": {"keyspace": "clickstream", "table": "clickstream_events",
+                            "extended": False}},
     "windows": ["all"], "session_timeout": 1800, "visitors": "auto",
     "output": {"elasticsearch": {"index": "clickstream_data_index",
                                  "totals": "clickstream_totals_index"}},
@@ -169,7 +170,8 @@ COSMOS = {
     "cassandra_properties": "spark.cassandra.concurrent.reads=16 spark.cassandra.input.split.sizeInMB=64",
     "elasticsearch_cloud_id": "mine:ZXU=", "elasticsearch_authentication": "api_key",
     "elasticsearch_ca": "/Volumes/main/tls/elastic.pem", "windows": "all,hour",
-    "session_timeout": "600", "visitors": "daily", "keyspace": "k", "table": "t", "index": "i", "totals": "s"}
+    "session_timeout": "600", "visitors": "daily", "keyspace": "k", "table": "t", "extended": "true",
+    "index": "i", "totals": "s"}
 
 
 def test_the_notebook(t):
@@ -196,7 +198,7 @@ def test_the_notebook(t):
     alone = run_notebook(text, {})
     t.equal(alone["settings"], USUAL, "what the notebook takes by itself")
     t.equal(run(**COSMOS)["settings"], {
-        "input": {"cassandra": {"keyspace": "k", "table": "t"}},
+        "input": {"cassandra": {"keyspace": "k", "table": "t", "extended": True}},
         "windows": ["all", "hour"], "session_timeout": 600, "visitors": "daily",
         "output": {"elasticsearch": {"index": "i", "totals": "s"}},
         "options": {

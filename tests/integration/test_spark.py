@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import unittest.mock
 
 import documents
+import extended_events
 import test_answers
 from documents import Index
 from harness import INPUT, IO, OK, ROOT, USAGE, slow, stretched
@@ -23,12 +25,12 @@ from clickstream import index as layout, reading  # noqa: E402
 class Table:
     """A keyspace for one test, with events in it."""
 
-    def __init__(self, t, name, events):
+    def __init__(self, t, name, events, *more):
         self.t, self.stack = t, test_answers.ENGINES.up()
         kafka = ["--brokers", "127.0.0.1:%d" % self.stack.port("kafka"), "--topic", name,
                  "--dead-topic", name + ".dead"]
         self.options = ["--store", "cassandra", "--cassandra-port", self.stack.port("cassandra"),
-                        "--cassandra-keyspace", name]
+                        "--cassandra-keyspace", name, *more]
         t.write("events.jsonl", events)
         t.clickmill("import", "--sink", "kafka", *kafka, t.path("events.jsonl"))
         t.clickmill("ingest", "--until-end", *kafka, *self.options, "--cassandra-create")
@@ -573,6 +575,89 @@ def test_the_mapping_of_the_job(t):
         wanted["URL"] = {"type": "alias", "path": "url"}
         t.equal(layout.mapping(totals), {"dynamic": False, "properties": wanted},
                 "fields of the %s" % ("totals" if totals else "cells"))
+
+
+# ---- optional fields
+
+@slow
+def test_optional_fields(t):
+    """Answers are those of the page views alone, with the columns and, where the setting does not say that
+    they are ours, without; rows whose optional fields break a rule are left out."""
+    events = extended_events.mixed(64, 4000)
+    views = [event for event in events if extended_events.is_view(event)]
+    table = Table(t, "sparkwide", events, "--cassandra-extended")
+    index = Index(table.stack.engine("elasticsearch"), "sparkwide")
+    account = table.spark(index).json
+    expected = documents.wanted(views)
+    documents.same(t, index.cells(), expected, "page views alone")
+    t.equal([account[name] for name in ("read", "accepted", "events", "duplicates", "rejected")],
+            [len(events), len(events), len(events), 0, 0], "account")
+    check_totals(t, test_answers.without_freshness(index), views)
+
+    # Nulls, as another program leaves them, are page views; so is the name that says it.
+    bad = {"props": "{'a': '{}'}", "name": "'%s'" % ("n" * 65), "language": "'%s'" % ("l" * 65)}
+    with table.stack.engine("cassandra").connect() as connection:
+        for number, (name, value) in enumerate({**bad, "referrer": "null", "utm_term": "'x'"}.items()):
+            connection.query(
+                "INSERT INTO sparkwide.clickstream_events (row_key, user_id, timestamp, url, name, %s) "
+                "VALUES ('more%d', 'more', %d, '/more', 'pageview', %s)" % (
+                    name, number, 1772323200000 + number, value)
+                if name != "name" else
+                "INSERT INTO sparkwide.clickstream_events (row_key, user_id, timestamp, url, name) "
+                "VALUES ('more%d', 'more', %d, '/more', %s)" % (number, 1772323200000 + number, value))
+    again = table.spark(index).json
+    t.equal([again[name] for name in ("read", "rejected")], [len(events) + 5, len(bad)], "account")
+    more = [{"row_key": "more%d" % number, "user_id": "more", "timestamp": 1772323200000 + number,
+             "url": "/more"} for number in (3, 4)]
+    documents.same(t, index.cells(), documents.wanted(views + more), "rows of another program")
+
+    # Without the setting every row is a page view, as in the first edition.
+    table.options.remove("--cassandra-extended")
+    t.equal(table.spark(index).json["rejected"], 0, "without the setting")
+    plain = [dict(event, row_key=extended_events.key_of(event)) for event in events]
+    plain += [dict(more[0], row_key="more%d" % number, timestamp=1772323200000 + number)
+              for number in range(5)]
+    documents.same(t, index.cells(), documents.wanted(plain), "without the setting")
+
+
+@slow
+def test_optional_fields_of_a_file(t):
+    """The same from JSON, where several events have one row key, and one that is no page view may be the
+    one that counts; and lines whose optional fields break a rule."""
+    events = extended_events.mixed(65, 3000)
+    chance = random.Random(66)
+    shared = []
+    for number in range(2000):
+        event = {"row_key": "shared%d" % (number % 700), "user_id": "shared", "url": "/%d" % (number % 3),
+                 "timestamp": 1772323200000 + number % 700 * 1000, "country": "Chile"}
+        event.update({name: "%s%d" % (name[0], chance.randrange(2)) for name in chance.sample(
+            ("city", "browser", "name", "referrer", "browser_version", "language", "region"), 2)})
+        if chance.randrange(3) == 0:
+            event["props"] = {"a": chance.randrange(2)}
+        shared.append(event)
+    broken = ({"name": "n" * 65}, {"referrer": "r" * 2049}, {"utm_term": "t" * 257}, {"region": "r" * 65},
+              {"name": "engagement"}, {"name": "other", "engaged_ms": 1}, {"engaged_ms": 1},
+              {"name": "engagement", "engaged_ms": 86400001}, {"props": {"a": {"b": 1}}},
+              {"props": {"a": [1]}}, {"props": {"k" * 65: 1}}, {"props": {"a": "v" * 257}},
+              {"props": {"": 1}}, {"props": {str(key): 1 for key in range(33)}})
+    right = ({"name": None}, {"name": ""}, {"props": None}, {"props": {}}, {"props": {"a": None, "": ""}},
+             {"props": {"k" * 64: "v" * 256}}, {"props": {str(key): 1 for key in range(32)}})
+    bad = [{"user_id": "bad", "timestamp": 1772323200000, "url": "/bad", **fields} for fields in broken]
+    good = [{"row_key": "good%d" % number, "user_id": "good", "timestamp": 1772323200000 + number,
+             "url": "/good", **fields} for number, fields in enumerate(right)]
+    found = alone(t, "".join(json.dumps(event, ensure_ascii=False) + "\n"
+                             for event in events + shared + good + bad), "all", "day", "hour")
+    views = extended_events.counted_views(events + shared) + [
+        {name: event[name] for name in ("row_key", "user_id", "timestamp", "url")} for event in good]
+    got, totals = {}, {}
+    for row in found["rows"]:
+        kept = {name: value for name, value in row.items()
+                if value is not None and name not in ("document_id", "updated_at")}
+        (totals if "dimension" in kept else got)[row["document_id"]] = documents.exact(kept)
+    documents.same(t, got, documents.wanted(views), "cells")
+    check_totals(t, totals, views)
+    count = len(events + shared + good + bad)
+    t.equal(found["account"], {"read": count, "accepted": count - len(bad), "rejected": len(bad)})
 
 
 # ---- the job alone

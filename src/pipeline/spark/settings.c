@@ -133,7 +133,7 @@ int cm_spark_add_settings(cm_buf_t *json, const cm_spark_job_t *job,
     cm_buf_add_text(json, "{\"input\":{\"cassandra\":{");
     add(json, "keyspace", cm_str(job->cassandra->keyspace));
     add(json, "table", cm_str(job->cassandra->table));
-    cm_buf_add_text(json, "}}");
+    cm_buf_add_text(json, job->cassandra->extended ? ",\"extended\":true}}" : "}}");
     add_windows(json, job->windows);
     cm_buf_printf(json, ",\"session_timeout\":%lld", (long long)job->session_timeout_ms / 1000);
     if (job->daily)

@@ -161,6 +161,9 @@ static void the_schema_settles(void **state)
         {"CREATE TABLE", CM_CQL_CONFIG_ERROR, "Keyspace clicks doesn't exist"},
         {"INSERT INTO", CM_CQL_INVALID_QUERY, "unconfigured table events"},
         {"INSERT INTO", CM_CQL_INVALID_QUERY, "table events does not exist"},
+        {"INSERT INTO", CM_CQL_INVALID_QUERY,
+         "Undefined column name engaged_ms in table clicks.events"},
+        {"INSERT INTO", CM_CQL_INVALID_QUERY, "Unknown identifier engaged_ms"},
         {"INSERT INTO", CM_CQL_SERVER_ERROR,
          "org.apache.cassandra.db.UnknownColumnFamilyException: Couldn't find cfId=1000"},
     };
