@@ -12,9 +12,9 @@ enum {
 
 /* Messages of Cassandra 2.2 to 5.0 while a table is created twice or not known to all nodes:
  * "Column family ID mismatch (found ...; expected ...)", "Cannot add existing keyspace",
- * "unconfigured table" of a node that does not know it yet, UnknownColumnFamilyException; "Undefined
- * column name" (4.0) and "Unknown identifier" (3.11) for a column that was just added. Most have no
- * code of their own: they come as server, configuration and invalid-query errors. */
+ * "unconfigured table" of a node that does not know it yet, UnknownColumnFamilyException;
+ * "Undefined column name" (4.0) and "Unknown identifier" (3.11) for a column that was just added.
+ * Most have no code of their own: they come as server, configuration and invalid-query errors. */
 static const char *const unsettled[] = {
     "id mismatch",         "already exists",     "already existing",   "cannot add existing",
     "unconfigured table",  "unconfigured colum", "does not exist",     "doesn't exist",

@@ -143,7 +143,10 @@ void cm_wide_move(cm_wide_t *wide, uint32_t from, uint32_t to)
 {
     if (!wide->any)
         return;
-    for (int field = 0; field < CM_EXTRA_TEXTS; field++)
+    wide->ids[CM_EXTRA_NAME][to] = wide->ids[CM_EXTRA_NAME][from];
+    if (wide->names)
+        return;
+    for (int field = CM_EXTRA_NAME + 1; field < CM_EXTRA_TEXTS; field++)
         wide->ids[field][to] = wide->ids[field][from];
     wide->engaged[to] = wide->engaged[from];
 }

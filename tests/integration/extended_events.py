@@ -1,43 +1,11 @@
-"""Events with optional fields, what `export` writes of them, and which of their copies count."""
+"""Events with optional fields for the tests of Cassandra's columns and of Spark."""
 
-import json
 import random
-import uuid
 
 import oracle
 import traffic
 
-TEXTS = ("name", "referrer", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
-         "browser_version", "os_version", "region", "language")
-EXTRA = (*TEXTS, "props", "engaged_ms")
-
-
-def key_of(event):
-    """The row key that an event has, or that follows from it."""
-    if event.get("row_key") or event.get("name", "pageview") == "pageview":
-        return event.get("row_key") or oracle.row_key(event["user_id"], event["timestamp"])
-    parts = (event["name"], event["url"], props_of(event))
-    return str(uuid.uuid5(uuid.NAMESPACE_DNS, "%s_%d_%s" % (event["user_id"], event["timestamp"], "".join(
-        "%d:%s" % (len(part.encode()), part) for part in parts))))
-
-
-def props_of(event):
-    props = event.get("props")
-    return json.dumps(props, sort_keys=True, ensure_ascii=False) if props else ""
-
-
-def canonical(event):
-    """The line of `export`."""
-    line = oracle.canonical(dict(event, row_key=key_of(event)))[:-1]
-    for name in EXTRA:
-        if name in event and (name, event[name]) != ("name", "pageview"):
-            line += ', "%s": %s' % (name, props_of(event) if name == "props" else json.dumps(
-                event[name], ensure_ascii=False))
-    return line + "}"
-
-
-def is_view(event):
-    return event.get("name", "pageview") == "pageview"
+TEXTS = oracle.EXTRA[1:-2]
 
 
 def mixed(seed, count):
@@ -45,11 +13,10 @@ def mixed(seed, count):
     chance = random.Random(seed)
     made = []
     for number, event in enumerate(oracle.counted(traffic.events(seed, count)).values()):
-        event = {name: value for name, value in event.items() if name not in oracle.OPTIONAL}
+        event = {name: event[name] for name in ("row_key", "user_id", "timestamp", "url")}
         kind = chance.randrange(8)
         if kind < 4:
-            event.update({name: "%s %d" % (name, chance.randrange(5))
-                          for name in chance.sample(TEXTS[1:], 3)})
+            event.update({name: "%s %d" % (name, chance.randrange(5)) for name in chance.sample(TEXTS, 3)})
         if kind == 4:
             event["name"] = "pageview"
         if kind == 5:
@@ -65,18 +32,15 @@ def mixed(seed, count):
     return made
 
 
-def counted_views(events):
-    """The page views that count, as the oracle takes them: where several events have one row key, it may
-    be another one that counts."""
-    copies = {}
-    for event in events:
-        place = key_of(event), event["user_id"], event["timestamp"]
-        copies[place] = max(copies.get(place, (-1, b"", None)), rank(event), key=lambda found: found[:2])
-    return [dict(event, row_key=place[0]) for place, (_, _, event) in copies.items() if is_view(event)]
+def key_of(event):
+    """The row key, also one that follows from the event."""
+    return oracle.whole(event)["row_key"]
 
 
-def rank(event):
-    """Of copies the one with the greatest counts: more stated fields, then greater JSON."""
-    text = canonical(event).encode()
-    stated = sum(name in json.loads(text) for name in EXTRA)
-    return stated + sum(oracle.whole(event)[name] != "Unknown" for name in oracle.OPTIONAL), text, event
+def is_view(event):
+    return "name" not in oracle.extras(event)
+
+
+def nine(event):
+    """The event as a table of nine columns has it."""
+    return {name: value for name, value in oracle.whole(event).items() if name not in oracle.EXTRA}

@@ -7,8 +7,9 @@ import subprocess
 
 import cluster
 import oracle
-from extended_events import EXTRA, canonical, is_view, key_of, mixed, props_of
+from extended_events import is_view, key_of, mixed, nine
 from harness import DIFFER, OK, USAGE, slow
+from oracle import EXTRA, canonical
 from test_cassandra import OnlyWriter, Place, lines
 
 EXTENDED = "--cassandra-extended"
@@ -54,11 +55,9 @@ class Table:
 
 def row_of(event):
     """The optional columns of an event's row: values of props are JSON as they were written."""
-    row = {name: event[name] for name in EXTRA if name in event
-           and (name, event[name]) != ("name", "pageview")}
+    row = oracle.extras(event)
     if "props" in row:
-        row["props"] = {name: json.dumps(value, ensure_ascii=False)
-                        for name, value in row["props"].items()}
+        row["props"] = {name: oracle.json_text(value) for name, value in event["props"].items()}
     return row
 
 
@@ -78,16 +77,14 @@ def test_all_fields(t):
     rows = list(csv.DictReader(io.StringIO(t.clickmill(
         "export", "--format", "csv", "--store", "cassandra", *table.place.cassandra, EXTENDED).out)))
     t.equal({row["row_key"]: {name: row[name] for name in EXTRA} for row in rows},
-            {key_of(event): {name: props_of(event) if name == "props" else str(row_of(event).get(name, ""))
-                             for name in EXTRA} for event in events}, "CSV")
+            {key_of(event): {name: str(oracle.extras(event).get(name, "")) for name in EXTRA}
+             for event in events}, "CSV")
     # Who does not know the columns reads page views of nine fields, as ever.
-    nine = table.exported()
-    t.true(all('"device": "Unknown"}' in line for line in nine) and len(nine) == len(events), "nine fields")
+    table.place.same(table.exported(), lines("\n".join(canonical(nine(event)) for event in events)))
 
     # Each key again with other fields or with none: nothing is left of the event before.
-    later = [dict(oracle.whole(dict(event, row_key=key_of(event))), **(
-        {} if number % 3 else {"name": "later", "props": {"only": number}}))
-        for number, event in enumerate(events)]
+    later = [dict(nine(event), **({} if number % 3 else {"name": "later", "props": {"only": number}}))
+             for number, event in enumerate(events)]
     table.send(later)
     table.place.ingest(EXTENDED)
     table.place.same(table.exported(EXTENDED), lines("\n".join(map(canonical, later))))
@@ -112,8 +109,7 @@ def test_nine_columns(t):
     lost = {name: sum(name in event for event in views) for name in EXTRA if name != "name"}
     t.equal((account["accepted"], account["rejected"]), (len(views), len(others)))
     t.equal(account["lost_fields"], {name: count for name, count in lost.items() if count > 0})
-    nine = lines("\n".join(oracle.canonical(dict(event, row_key=key_of(event))) for event in views))
-    place.same(table.exported(), nine)
+    place.same(table.exported(), lines("\n".join(canonical(nine(event)) for event in views)))
     columns = table.query("SELECT column_name FROM system_schema.columns WHERE keyspace_name = 'narrow'")
     t.equal(len(columns), 9, "columns")
 
@@ -191,7 +187,7 @@ def test_the_copy(t):
                              "why": "the data directory has no copy of it yet"})
     # Optional fields that change, come and go; and events that are as they were.
     changed = [dict(event, row_key=key_of(event), referrer="https://b.example/") for event in events[:40]]
-    changed += [dict(oracle.whole(dict(event, row_key=key_of(event)))) for event in events[40:80]]
+    changed += [nine(event) for event in events[40:80]]
     same = [event for event in events[80:100]]
     only.send(*changed, *same)
     place.ingest(*only.option)

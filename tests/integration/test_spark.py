@@ -584,15 +584,19 @@ def test_optional_fields(t):
     """Answers are those of the page views alone, with the columns and, where the setting does not say that
     they are ours, without; rows whose optional fields break a rule are left out."""
     events = extended_events.mixed(64, 4000)
-    views = [event for event in events if extended_events.is_view(event)]
     table = Table(t, "sparkwide", events, "--cassandra-extended")
     index = Index(table.stack.engine("elasticsearch"), "sparkwide")
     account = table.spark(index).json
-    expected = documents.wanted(views)
-    documents.same(t, index.cells(), expected, "page views alone")
+    documents.same(t, index.cells(), documents.wanted(events), "page views alone")
     t.equal([account[name] for name in ("read", "accepted", "events", "duplicates", "rejected")],
             [len(events), len(events), len(events), 0, 0], "account")
-    check_totals(t, test_answers.without_freshness(index), views)
+    check_totals(t, test_answers.without_freshness(index), events)
+    mill = Index(table.stack.engine("elasticsearch"), "millwide")
+    account = test_answers.process(t, mill, *table.options).json
+    t.equal((account["events"], account["duplicates"]), (len(events), 0), "account of the mill")
+    t.equal(index.cells(), mill.cells(), "documents by Spark and by the mill")
+    t.equal(test_answers.without_freshness(index), test_answers.without_freshness(mill), "totals")
+    t.clickmill("verify", *table.options, *index.options)
 
     # Nulls, as another program leaves them, are page views; so is the name that says it.
     bad = {"props": "{'a': '{}'}", "name": "'%s'" % ("n" * 65), "language": "'%s'" % ("l" * 65)}
@@ -609,12 +613,12 @@ def test_optional_fields(t):
     t.equal([again[name] for name in ("read", "rejected")], [len(events) + 5, len(bad)], "account")
     more = [{"row_key": "more%d" % number, "user_id": "more", "timestamp": 1772323200000 + number,
              "url": "/more"} for number in (3, 4)]
-    documents.same(t, index.cells(), documents.wanted(views + more), "rows of another program")
+    documents.same(t, index.cells(), documents.wanted(events + more), "rows of another program")
 
     # Without the setting every row is a page view, as in the first edition.
     table.options.remove("--cassandra-extended")
     t.equal(table.spark(index).json["rejected"], 0, "without the setting")
-    plain = [dict(event, row_key=extended_events.key_of(event)) for event in events]
+    plain = [extended_events.nine(event) for event in events]
     plain += [dict(more[0], row_key="more%d" % number, timestamp=1772323200000 + number)
               for number in range(5)]
     documents.same(t, index.cells(), documents.wanted(plain), "without the setting")
@@ -647,17 +651,15 @@ def test_optional_fields_of_a_file(t):
              "url": "/good", **fields} for number, fields in enumerate(right)]
     found = alone(t, "".join(json.dumps(event, ensure_ascii=False) + "\n"
                              for event in events + shared + good + bad), "all", "day", "hour")
-    views = extended_events.counted_views(events + shared) + [
-        {name: event[name] for name in ("row_key", "user_id", "timestamp", "url")} for event in good]
+    read = events + shared + good
     got, totals = {}, {}
     for row in found["rows"]:
         kept = {name: value for name, value in row.items()
                 if value is not None and name not in ("document_id", "updated_at")}
         (totals if "dimension" in kept else got)[row["document_id"]] = documents.exact(kept)
-    documents.same(t, got, documents.wanted(views), "cells")
-    check_totals(t, totals, views)
-    count = len(events + shared + good + bad)
-    t.equal(found["account"], {"read": count, "accepted": count - len(bad), "rejected": len(bad)})
+    documents.same(t, got, documents.wanted(read), "cells")
+    check_totals(t, totals, read)
+    t.equal(found["account"], {"read": len(read + bad), "accepted": len(read), "rejected": len(bad)})
 
 
 # ---- the job alone

@@ -35,7 +35,7 @@ static void move(cm_columns_t *columns, unsigned parts, uint32_t from, uint32_t 
         columns->ids[field][to] = columns->ids[field][from];
     if (parts & CM_READ_KEYS)
         columns->keys[to] = columns->keys[from];
-    if (parts & CM_READ_EXTRA)
+    if (parts & (CM_READ_EXTRA | CM_READ_VIEWS))
         cm_wide_move(&columns->wide, from, to);
 }
 
