@@ -50,11 +50,12 @@ def props_are_valid(types):
     if types["props"].startswith("map"):
         scalars = f.forall(f.map_values("props"), lambda value: value.rlike("^" + SCALAR + "$"))
     else:
-        scalars = (f.col("props") == "") | f.col("props").rlike(OBJECT)
+        scalars = f.col("props").rlike(OBJECT)
     counted = f.size(f.map_filter(found, lambda key, _: ~key.isin(*PROPS_OURS)))
     fit = f.forall(f.map_keys(found), lambda key: f.octet_length(key).between(1, PROP_KEY)) & f.forall(
         f.map_values(found), lambda value: f.octet_length(value) <= PROP_VALUE)
-    return scalars & (counted <= PROPS) & fit
+    absent = f.col("props").isNull() | (f.col("props").cast("string") == "")
+    return absent | f.coalesce(scalars & (counted <= PROPS) & fit, f.lit(False))
 
 
 def engaged_is_valid(types, unique):
@@ -73,7 +74,7 @@ def are_valid(types, unique):
         if name in types:
             valid = valid & f.coalesce(f.octet_length(f.col(name)) <= most, f.lit(True))
     if "props" in types:
-        valid = valid & f.coalesce(props_are_valid(types), f.col("props").isNull())
+        valid = valid & props_are_valid(types)
     if "name" in types and "engaged_ms" in types:
         valid = valid & engaged_is_valid(types, unique)
     return valid

@@ -149,6 +149,29 @@ def test_nine_columns(t):
 
 
 @slow
+def test_run(t):
+    """In one process with the embedded store, both have the same events: without the columns page views
+    of nine fields, and with them everything."""
+    table = Table(t, "runwide")
+    events = mixed(67, 500)
+    views = [event for event in events if is_view(event)]
+    table.send(events)
+    for keyspace, more, wanted in (("runwide", [], [nine(event) for event in views]),
+                                   ("runwider", [EXTENDED], events)):
+        options = [*table.place.options, "--group", keyspace, "--cassandra-keyspace", keyspace, *more]
+        running = t.start("run", "--no-demo", "--sink", "kafka", "--store", "cassandra", *options, "--data",
+                          keyspace, "--listen", "127.0.0.1:%d" % (table.place.stack.port("cassandra") + 101),
+                          "--json")
+        t.until(lambda: "%d events, " % len(wanted) in running.err, "all events", 60, running)
+        account = json.loads(running.stop().out)
+        t.equal((account["accepted"], account["rejected"]), (len(wanted), len(events) - len(wanted)))
+        t.equal("lost_fields" in account, not more, "lost fields")
+        lines_wanted = lines("\n".join(map(canonical, wanted)))
+        table.place.same(lines(t.clickmill("export", "--data", keyspace).out), lines_wanted)
+        table.place.same(table.exported("--cassandra-keyspace", keyspace, *more), lines_wanted)
+
+
+@slow
 def test_columns_of_others(t):
     """Columns of these names that are not ours are never read or written without the setting, and refused
     with it."""

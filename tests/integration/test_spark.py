@@ -644,8 +644,9 @@ def test_optional_fields_of_a_file(t):
               {"name": "engagement", "engaged_ms": 86400001}, {"props": {"a": {"b": 1}}},
               {"props": {"a": [1]}}, {"props": {"k" * 65: 1}}, {"props": {"a": "v" * 257}},
               {"props": {"": 1}}, {"props": {str(key): 1 for key in range(33)}})
-    right = ({"name": None}, {"name": ""}, {"props": None}, {"props": {}}, {"props": {"a": None, "": ""}},
-             {"props": {"k" * 64: "v" * 256}}, {"props": {str(key): 1 for key in range(32)}})
+    right = ({"name": None}, {"name": ""}, {"props": None}, {"props": ""}, {"props": {}},
+             {"props": {"a": None, "": ""}}, {"props": {"k" * 64: "v" * 256}},
+             {"props": {str(key): 1 for key in range(32)}})
     bad = [{"user_id": "bad", "timestamp": 1772323200000, "url": "/bad", **fields} for fields in broken]
     good = [{"row_key": "good%d" % number, "user_id": "good", "timestamp": 1772323200000 + number,
              "url": "/good", **fields} for number, fields in enumerate(right)]
