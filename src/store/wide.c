@@ -141,10 +141,9 @@ bool cm_wide_at(const cm_wide_t *wide, uint32_t row, cm_event_extra_t *extra)
 
 void cm_wide_move(cm_wide_t *wide, uint32_t from, uint32_t to)
 {
+    if (wide->any || wide->names)
+        wide->ids[CM_EXTRA_NAME][to] = wide->ids[CM_EXTRA_NAME][from];
     if (!wide->any)
-        return;
-    wide->ids[CM_EXTRA_NAME][to] = wide->ids[CM_EXTRA_NAME][from];
-    if (wide->names)
         return;
     for (int field = CM_EXTRA_NAME + 1; field < CM_EXTRA_TEXTS; field++)
         wide->ids[field][to] = wide->ids[field][from];

@@ -100,7 +100,7 @@ static void fill(cm_mirror_t *mirror, const model_t *model)
 static void check(cm_mirror_t *mirror, const model_t *model)
 {
     const cm_block_ref_t *blocks;
-    cm_columns_t columns = {0};
+    cm_columns_t columns = {0}, names = {0};
     bool seen[ROWS] = {false};
     cm_reader_t *reader;
     size_t count;
@@ -112,6 +112,8 @@ static void check(cm_mirror_t *mirror, const model_t *model)
     for (size_t b = 0; b < count; b++) {
         assert_int_equal(events, blocks[b].first);
         assert_ok(cm_reader_read(reader, &blocks[b], CM_READ_ALL, &columns, &err), err);
+        assert_ok(cm_reader_read(reader, &blocks[b], CM_READ_HOT | CM_READ_VIEWS, &names, &err),
+                  err);
         assert_int_equal(blocks[b].count, columns.count);
         assert_int_equal(events, columns.first);
         for (uint32_t i = 0; i < columns.count; i++) {
@@ -132,6 +134,7 @@ static void check(cm_mirror_t *mirror, const model_t *model)
             assert_true(cm_str_equal(event.url, cm_str(row->url)));
             assert_int_equal(row->time, event.timestamp);
             assert_true(cm_event_extra_equal(event.extra, event_of(row).extra));
+            assert_int_equal(cm_event_is_view(&event), cm_wide_is_view(&names.wide, i));
         }
         events += columns.count;
     }
@@ -140,6 +143,7 @@ static void check(cm_mirror_t *mirror, const model_t *model)
     assert_int_equal(wanted, events);
     assert_int_equal(wanted, cm_mirror_events(mirror));
     cm_columns_free(&columns);
+    cm_columns_free(&names);
     cm_reader_close(reader);
 }
 
