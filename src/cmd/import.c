@@ -44,6 +44,16 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
+/* Says that the URLs do not tell which referrers are pages of the site itself. */
+static void explain_hostless(const cm_import_t *import)
+{
+    if (import->account.hostless > 0)
+        fprintf(import->app->messages,
+                "%llu events have a referrer and a url without a host, so that none of these "
+                "referrers is internal; for access logs --site gives the host\n",
+                (unsigned long long)import->account.hostless);
+}
+
 int cm_import_files(cm_import_t *import, const cm_import_into_t *into)
 {
     cm_app_t *app = import->app;
@@ -64,6 +74,7 @@ int cm_import_files(cm_import_t *import, const cm_import_into_t *into)
             return rc; /* the store fails: the other files would fail too */
         }
     }
+    explain_hostless(import);
     if (first.code == 0)
         return cm_enrichment_check(into->enriching.enrichment, &app->err);
     app->err = first;

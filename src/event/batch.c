@@ -14,9 +14,7 @@ cm_event_t *cm_batch_slot(cm_batch_t *batch)
 
 void cm_batch_accept(cm_batch_t *batch)
 {
-    batch->count++;
-    batch->account.read++;
-    batch->account.accepted++;
+    cm_account_accept(&batch->account, &batch->events[batch->count++]);
 }
 
 /* Whether an event in JSON may have an address, in a field that enrichment reads. */
@@ -65,6 +63,22 @@ void cm_batch_skip_bot(cm_batch_t *batch, cm_bot_kind_t kind)
     batch->account.bots[kind]++;
 }
 
+/* Whether it is a path, or has no scheme with a host. */
+static bool is_hostless(cm_str_t url)
+{
+    const bool path = url.len > 0 && url.data[0] == '/';
+
+    return path ? url.len < 2 || url.data[1] != '/' : memmem(url.data, url.len, "://", 3) == NULL;
+}
+
+void cm_account_accept(cm_account_t *account, const cm_event_t *event)
+{
+    account->read++;
+    account->accepted++;
+    if (event->extra != NULL && event->extra->text[CM_EXTRA_REFERRER].len > 0)
+        account->hostless += is_hostless(event->url);
+}
+
 void cm_account_add(cm_account_t *sum, const cm_account_t *more)
 {
     sum->read += more->read;
@@ -86,6 +100,7 @@ void cm_account_add(cm_account_t *sum, const cm_account_t *more)
     sum->cut_campaigns += more->cut_campaigns;
     for (int i = 0; i < CM_EXTRA_COUNT; i++)
         sum->lost[i] += more->lost[i];
+    sum->hostless += more->hostless;
 }
 
 void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from)

@@ -44,6 +44,7 @@ typedef struct cm_account {
     uint64_t cut_campaigns; /* became their first 256 bytes */
     /* By optional field: accepted events that had it, but whose store cannot keep it. */
     uint64_t lost[CM_EXTRA_COUNT];
+    uint64_t hostless; /* accepted events with a referrer, and a url without a host */
 } cm_account_t;
 
 typedef struct cm_batch {
@@ -84,6 +85,9 @@ void cm_batch_skip(cm_batch_t *batch);
 
 /* The same for a visit of a bot. */
 void cm_batch_skip_bot(cm_batch_t *batch, cm_bot_kind_t kind);
+
+/* Counts an accepted event: one read, one accepted. */
+void cm_account_accept(cm_account_t *account, const cm_event_t *event);
 
 /* Adds `more` to `sum`. */
 void cm_account_add(cm_account_t *sum, const cm_account_t *more);

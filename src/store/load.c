@@ -141,8 +141,7 @@ static void take_line(worker_t *worker, cm_str_t line)
         reject(worker, line, why.text);
         return;
     }
-    account->read++;
-    account->accepted++;
+    cm_account_accept(account, &worker->group[worker->group_count]);
     if (++worker->group_count == CM_BUILDER_GROUP)
         flush_group(worker);
 }

@@ -486,9 +486,12 @@ def test_referrers(t):
     for column, options, cut in ((1, (), 3), (2, ("--no-clean-urls",), 4)):
         data = "data%d" % column
         told = t.clickmill("import", "--data", data, "--no-process", *options, path)
-        t.equal(told.err, "read 17 = accepted 17 + rejected 0 + skipped 0\n"
+        t.equal(told.err, "%d events have a referrer and a url without a host, so that none of these "
+                "referrers is internal; for access logs --site gives the host\n"
+                "read 17 = accepted 17 + rejected 0 + skipped 0\n"
                 "%d referrers that are too long or not UTF-8 were cut to their origin\n"
-                "next: clickmill process --data %s\n" % (cut, data), "account")
+                "next: clickmill process --data %s\n" % (
+                    sum(1 for row in REFERRERS if row[column]), cut, data), "account")
         t.equal([event.get("referrer") for event in stored(t, "referrer", data=data)],
                 [row[column] for row in REFERRERS], "referrers")
     t.equal(t.clickmill("import", "--data", "data3", "--no-process", "--json", path).json["cut_referrers"],
@@ -549,3 +552,23 @@ def test_the_site_is_recorded_by_the_process_that_holds_the_directory(t):
     t.clickmill("import", "--site", "https://held.example", path)
     process.stop(OK)
     t.equal(sites(t), ["held.example"], "hosts")
+
+
+def test_referrers_of_urls_without_a_host(t):
+    """Nothing is internal there, which is said once, by every reader."""
+    event = '{"user_id":"a","timestamp":1773136800000,"url":"%s","referrer":"https://a.example/"}\n'
+    urls = ("/a", "a/b", "/go?to=https://b.example/", "//b.example/", "https://b.example/")
+    t.write("lines.jsonl", "".join(event % url for url in urls))
+    t.write("values.json", "[" + ",".join(event % url for url in urls) + "]")
+    t.write("table.csv", "user_id,timestamp,url,referrer\n" + "".join(
+        "a,1773136800000,%s,https://a.example/\n" % url for url in urls))
+    sentence = "%d events have a referrer and a url without a host"
+    for name in ("lines.jsonl", "values.json", "table.csv"):
+        told = t.clickmill("import", "--no-process", "--data", name + ".data", name)
+        t.true(sentence % 3 in told.err, told)
+    told = t.clickmill("import", "--no-process", "lines.jsonl", "table.csv")
+    t.equal(told.err.count("without a host"), 1, "how often it is said")
+    t.true(sentence % 6 in told.err, told)
+    told = t.clickmill("import", "--no-process", "--site", "b.example",
+                       visits(t, [("/a", "https://a.example/")]))
+    t.true("without a host" not in told.err, told)
