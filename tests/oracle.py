@@ -57,13 +57,14 @@ ESCAPES.update({ord('"'): '\\"', ord("\\"): "\\\\", 10: "\\n", 13: "\\r", 9: "\\
 
 def extras(event):
     """The optional fields that have a value, in the contract's order; props in their canonical form."""
-    found = {name: event[name] for name in EXTRA if event.get(name) not in (None, "", {})}
+    found = {name: event[name] for name in EXTRA if event.get(name) not in (None, "")}
     if found.get("name") == "pageview":
         del found["name"]
     if "props" in found:
-        found["props"] = json_object(sorted(
-            ((key, value) for key, value in found["props"].items() if value not in (None, "")),
-            key=lambda prop: prop[0].encode()))
+        props = [(key, value) for key, value in found["props"].items() if value not in (None, "")]
+        found["props"] = json_object(sorted(props, key=lambda prop: prop[0].encode()))
+        if not props:
+            del found["props"]
     if "engaged_ms" in found:
         found["engaged_ms"] = int(found["engaged_ms"])
     return found

@@ -129,44 +129,59 @@ struct reading {
     uint64_t unknown;
 };
 
-// Takes one of the optional fields, the member `key` of the object with the text `scope`.
-// Properties and `engaged_ms` are read from that text, because the parser does not keep how numbers
-// were written.
-int take_extra(reading *into, cm_extra_field_t which, dom::key_value_pair member, cm_str_t scope,
+// The text of an object whose members are gone through in order.
+struct object_text {
+    cm_str_t rest;
+    size_t behind; // members from the front of `rest` to the present one
+};
+
+// The text of the present member's value. All calls for an object together take one pass over it.
+cm_str_t text_of(object_text *object)
+{
+    cm_str_t value = {nullptr, 0};
+
+    for (; object->behind > 0; object->behind--)
+        cm_member_next(&object->rest, &value);
+    return value;
+}
+
+// Takes one of the optional fields. Properties and numbers are read from the text of the message,
+// because the parser does not keep how they were written.
+int take_extra(reading *into, cm_extra_field_t which, dom::element value, object_text *object,
                cm_err_t *err)
 {
-    const cm_str_t key = {member.key.data(), member.key.size()};
-    cm_str_t raw;
+    std::string_view text;
+    cm_str_t raw = {nullptr, 0};
 
     if (which < CM_EXTRA_PROPS)
-        return take_text(cm_extra_names[which], member.value, into->arena, &into->extra.text[which],
-                         err);
-    if (member.value.is_null() || !cm_member_find(scope, key, into->arena, &raw))
-        raw = cm_str_t{nullptr, 0};
-    if (which == CM_EXTRA_ENGAGED && member.value.is_string())
-        raw = cm_str_t{raw.data + 1, raw.len - 2};
+        return take_text(cm_extra_names[which], value, into->arena, &into->extra.text[which], err);
+    const bool is_text = value.get_string().get(text) == SUCCESS;
+    if (is_text && (which == CM_EXTRA_ENGAGED || text.empty()))
+        raw = cm_str_t{text.data(), text.size()};
+    else if (!value.is_null())
+        raw = text_of(object);
     return cm_event_extra_set(&into->extra, which, raw, into->arena, err);
 }
 
 // Takes the value of a field.
-int take_field(reading *into, unsigned field, dom::key_value_pair member, cm_str_t scope,
+int take_field(reading *into, unsigned field, dom::element value, object_text *object,
                cm_err_t *err)
 {
     std::string_view text;
 
     if (field == CM_MAP_TIMESTAMP) {
-        into->has_time = !member.value.is_null();
+        into->has_time = !value.is_null();
         if (!into->has_time)
             return 0;
-        return take_timestamp(member.value, into->times, &into->event->timestamp, err);
+        return take_timestamp(value, into->times, &into->event->timestamp, err);
     }
     if (field < CM_MAP_NINE)
-        return take_text(cm_event_field_name(field), member.value, into->arena,
+        return take_text(cm_event_field_name(field), value, into->arena,
                          &(into->event->*texts[field]), err);
     if (field < CM_MAP_STORED)
-        return take_extra(into, static_cast<cm_extra_field_t>(field - CM_MAP_NINE), member, scope,
+        return take_extra(into, static_cast<cm_extra_field_t>(field - CM_MAP_NINE), value, object,
                           err);
-    if (member.value.get_string().get(text) == SUCCESS)
+    if (value.get_string().get(text) == SUCCESS)
         (field == CM_MAP_ADDRESS ? into->seen->address : into->seen->agent) =
             cm_str_t{text.data(), text.size()};
     return 0;
@@ -176,20 +191,17 @@ int take_members(reading *into, dom::object object, cm_str_t scope, std::string_
                  cm_err_t *err);
 
 // A member whose name gives no field: it may be an object with members that do.
-int take_inside(reading *into, dom::key_value_pair member, cm_str_t scope, std::string_view path,
+int take_inside(reading *into, dom::element value, object_text *object, std::string_view path,
                 cm_err_t *err)
 {
-    const cm_str_t key = {member.key.data(), member.key.size()};
     dom::object inside;
-    cm_str_t text;
 
     if (!cm_event_map_is_parent(into->map, cm_str_t{path.data(), path.size()}) ||
-        member.value.get_object().get(inside) != SUCCESS ||
-        !cm_member_find(scope, key, into->arena, &text)) {
+        value.get_object().get(inside) != SUCCESS) {
         ++into->unknown;
         return 0;
     }
-    return take_members(into, inside, text, path, err);
+    return take_members(into, inside, text_of(object), path, err);
 }
 
 // Takes the members of an object; `scope` is its text. `path` is what leads to it, empty for the
@@ -198,8 +210,10 @@ int take_members(reading *into, dom::object object, cm_str_t scope, std::string_
                  cm_err_t *err)
 {
     char whole[CM_EVENT_MAP_PATH];
+    object_text text = {scope, 0};
 
     for (dom::key_value_pair member : object) {
+        text.behind++;
         std::string_view name = member.key;
         if (!path.empty()) {
             if (path.size() + 1 + name.size() > sizeof whole) {
@@ -214,8 +228,8 @@ int take_members(reading *into, dom::object object, cm_str_t scope, std::string_
         const unsigned field = cm_event_map_field(into->map, cm_str_t{name.data(), name.size()});
         const bool is_read =
             field < CM_MAP_STORED || (field != CM_MAP_NONE && into->seen != nullptr);
-        int rc = is_read ? take_field(into, field, member, scope, err)
-                         : take_inside(into, member, scope, name, err);
+        int rc = is_read ? take_field(into, field, member.value, &text, err)
+                         : take_inside(into, member.value, &text, name, err);
         if (rc < 0 && is_read && cm_event_map_has(into->map, field)) {
             const cm_err_t why = *err;
             return cm_fail(err, rc, "%.400s (event.map: %.*s)", why.text,

@@ -461,29 +461,20 @@ static bool take_any(cm_str_t *rest, cm_str_t *value)
     return len > 0;
 }
 
-bool cm_member_find(cm_str_t object, cm_str_t name, cm_arena_t *arena, cm_str_t *value)
+bool cm_member_next(cm_str_t *rest, cm_str_t *value)
 {
-    bool found = false;
+    cm_str_t name;
+    bool escaped;
 
-    skip_space(&object);
-    if (!cm_str_take_char(&object, '{'))
+    skip_space(rest);
+    if (!cm_str_take_char(rest, '{') && !cm_str_take_char(rest, ','))
         return false;
-    do {
-        cm_str_t key, any;
-        skip_space(&object);
-        if (!take_text(&object, arena, &key))
-            break;
-        skip_space(&object);
-        if (!cm_str_take_char(&object, ':'))
-            break;
-        skip_space(&object);
-        if (!take_any(&object, &any))
-            break;
-        if (cm_str_equal(key, name)) {
-            *value = any;
-            found = true;
-        }
-        skip_space(&object);
-    } while (cm_str_take_char(&object, ','));
-    return found;
+    skip_space(rest);
+    if (!take_string(rest, &name, &escaped))
+        return false;
+    skip_space(rest);
+    if (!cm_str_take_char(rest, ':'))
+        return false;
+    skip_space(rest);
+    return take_any(rest, value);
 }

@@ -58,9 +58,10 @@ int cm_prop_read_value(cm_str_t json, cm_arena_t *arena, cm_prop_t *prop, cm_err
 /* Appends the value of a property as a JSON scalar, as the canonical form has it. */
 void cm_prop_add_value(cm_buf_t *buf, const cm_prop_t *prop);
 
-/* The raw JSON of the last field `name` of the JSON object `object`, without white space around it.
- * False when there is none. The object must be valid JSON. Names with escapes are understood. */
-bool cm_member_find(cm_str_t object, cm_str_t name, cm_arena_t *arena, cm_str_t *value);
+/* Removes the first member from the front of a valid JSON object, `*rest`, and gives the raw JSON
+ * of its value without white space around it, a slice of the object; false when there is none left.
+ */
+bool cm_member_next(cm_str_t *rest, cm_str_t *value);
 
 /* The end of the JSON object that begins at `at` with its brace: the byte after the closing one;
  * NULL when it does not end before `end`. Only strings and braces are looked at. */

@@ -4,6 +4,8 @@
 #include "event/choice.h"
 #include "event_parser.h"
 
+#include <time.h>
+
 #define NINE "\"user_id\": \"u\", \"timestamp\": 1700000000000, \"url\": \"https://a.example/\""
 
 static event_parser_t *parser;
@@ -78,6 +80,7 @@ static void absent_is_absent(void **state)
                     .extra);
     assert_null(parse(", \"name\": \"pageview\"").extra);
     assert_null(parse(", \"engaged_ms\": \"\", \"props\": null").extra);
+    assert_null(parse(", \"engaged_ms\": null, \"props\": \"\"").extra);
     const cm_event_t event = parse(", \"name\": \"pageview\", \"region\": \"R\"");
     assert_true(cm_event_is_view(&event));
     assert_int_equal(1, cm_event_extra_stated(event.extra));
@@ -122,6 +125,42 @@ static void broken_rules_name_the_field(void **state)
                  cm_extra_names[i], limit + 1, limit);
         assert_string_equal(expected, refused(more.data));
     }
+    cm_buf_free(&more);
+}
+
+/* JSON allows a name twice; the last value counts, whatever kinds the values are of. */
+static void the_last_of_equal_fields_counts(void **state)
+{
+#define ENGAGEMENT ", \"name\": \"engagement\""
+
+    (void)state;
+    assert_int_equal(
+        1, parse(ENGAGEMENT ", \"engaged_ms\": \"5\", \"engaged_ms\": 1").extra->engaged_ms);
+    assert_int_equal(
+        5, parse(ENGAGEMENT ", \"engaged_ms\": 1, \"engaged_ms\": \"\\u0035\"").extra->engaged_ms);
+    assert_string_equal("engaged_ms is missing; the name engagement needs it",
+                        refused(ENGAGEMENT ", \"engaged_ms\": \"7\", \"engaged_ms\": null"));
+    assert_string_equal("engaged_ms is not an integer of milliseconds",
+                        refused(ENGAGEMENT ", \"engaged_ms\": \"7\", \"engaged_ms\": [7]"));
+    const cm_event_t event = parse(", \"props\": {\"a\": 1}, \"\\u0070rops\": {\"b\": 2}");
+    assert_string_equal("{\"b\": 2}", text_of(&event, CM_EXTRA_PROPS));
+    assert_null(parse(", \"props\": {\"a\": 1}, \"props\": \"\"").extra);
+}
+
+/* A pass over the message for each of them would take a minute. */
+static void equal_fields_take_little_time(void **state)
+{
+    cm_buf_t more = CM_BUF_INIT;
+    const clock_t began = clock();
+
+    (void)state;
+    for (int i = 0; i < 80000; i++)
+        cm_buf_add_text(&more, ", \"props\": {}");
+    assert_null(parse(more.data).extra);
+    cm_buf_add_text(&more, ", \"props\": {\"a\": 1}");
+    const cm_event_t event = parse(more.data);
+    assert_string_equal("{\"a\": 1}", text_of(&event, CM_EXTRA_PROPS));
+    assert_true((clock() - began) / CLOCKS_PER_SEC < 5);
     cm_buf_free(&more);
 }
 
@@ -264,6 +303,8 @@ int main(void)
         cmocka_unit_test(reads_all_fields),
         cmocka_unit_test(absent_is_absent),
         cmocka_unit_test(broken_rules_name_the_field),
+        cmocka_unit_test(the_last_of_equal_fields_counts),
+        cmocka_unit_test(equal_fields_take_little_time),
         cmocka_unit_test(json_and_csv_leave_out_what_is_absent),
         cmocka_unit_test(derives_row_keys),
         cmocka_unit_test(of_copies_the_one_with_more_fields_counts),

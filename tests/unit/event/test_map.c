@@ -64,6 +64,25 @@ static void members(void **state)
     end(parsed, map);
 }
 
+/* Each object is read from its own text, not from that of another one with the same name. */
+static void equal_parents(void **state)
+{
+    static const char *const maps[] = {"engaged_ms=page.ms", "props=page.attributes"};
+    event_parser_t *parsed = *state;
+    cm_event_map_t *map;
+
+    assert_ok(make_map(maps, 2, &map, &parsed->err), parsed->err);
+    cm_event_json_set_map(parsed->json, map);
+    assert_ok(event_parser_parse(
+                  parsed, CM_STR("{\"user_id\":\"u\",\"timestamp\":1700000000000,\"url\":\"/\","
+                                 "\"name\":\"engagement\",\"page\":{\"ms\":\"5\"},"
+                                 "\"page\":{\"attributes\":{\"n\":1.50}},\"page\":{}}")),
+              parsed->err);
+    assert_int_equal(parsed->event.extra->engaged_ms, 5);
+    assert_extra(parsed, CM_EXTRA_PROPS, "{\"n\": 1.50}");
+    end(parsed, map);
+}
+
 /* A member whose own name has dots is meant as well. */
 static void names_with_dots(void **state)
 {
@@ -180,9 +199,10 @@ static void wrong_maps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(members),  cmocka_unit_test(names_with_dots),
-        cmocka_unit_test(rejected), cmocka_unit_test(large_numbers),
-        cmocka_unit_test(shapes),   cmocka_unit_test(wrong_maps),
+        cmocka_unit_test(members),         cmocka_unit_test(equal_parents),
+        cmocka_unit_test(names_with_dots), cmocka_unit_test(rejected),
+        cmocka_unit_test(large_numbers),   cmocka_unit_test(shapes),
+        cmocka_unit_test(wrong_maps),
     };
     return cmocka_run_group_tests(tests, event_parser_set_up, event_parser_tear_down);
 }
