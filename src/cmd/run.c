@@ -3,7 +3,6 @@
 #include "cmd/run_demo.h"
 #include "cmd/run_loop.h"
 #include "sink/options.h"
-#include "source/synthetic/traffic.h"
 #include "store/open.h"
 
 typedef struct run_options {
@@ -104,9 +103,7 @@ static int open_way(runner_t *runner)
         cm_store_share(run->store, true, &app->log);
         rc = cm_run_demo_mark(&runner->demo, app);
     }
-    cm_traffic_options_t traffic = asked->traffic;
-    if (traffic.fields == CM_TRAFFIC_FIELDS_AUTO && runner->demo.apart)
-        traffic.fields = CM_TRAFFIC_FIELDS_ALL;
+    const cm_traffic_options_t traffic = cm_run_demo_traffic(&runner->demo, &asked->traffic);
     if (rc == 0 && runner->demo.on)
         rc = cm_traffic_open(&traffic, topic ? CM_TRAFFIC_PACED : CM_TRAFFIC_DUE, true, app->clock,
                              app->stop, &source, &app->err);

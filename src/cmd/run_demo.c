@@ -32,6 +32,16 @@ int cm_run_demo_mark(cm_run_demo_t *demo, cm_app_t *app)
     return demo->apart ? cm_demo_mark(app->global.data_dir, &app->err) : 0;
 }
 
+cm_traffic_options_t cm_run_demo_traffic(const cm_run_demo_t *demo,
+                                         const cm_traffic_options_t *asked)
+{
+    cm_traffic_options_t traffic = *asked;
+
+    if (traffic.fields == CM_TRAFFIC_FIELDS_AUTO && demo->apart)
+        traffic.fields = CM_TRAFFIC_FIELDS_ALL;
+    return traffic;
+}
+
 void cm_run_demo_describe(const cm_run_demo_t *demo, cm_buf_t *text)
 {
     if (demo->on)

@@ -8,6 +8,7 @@
 
 #include "cmd/app.h"
 #include "serve/collecting.h"
+#include "source/synthetic/traffic.h"
 
 typedef struct cm_run_demo {
     bool on;
@@ -25,6 +26,11 @@ void cm_run_demo_open(cm_run_demo_t *demo, cm_app_t *app, bool asked, bool given
 
 /* Marks the data directory, which exists now, if it is that of a demonstration. CM_EIO. */
 int cm_run_demo_mark(cm_run_demo_t *demo, cm_app_t *app);
+
+/* The traffic that the options ask for. In a store of its own it has all fields, unless --fields
+ * says otherwise; a server's table may have no columns for them. */
+cm_traffic_options_t cm_run_demo_traffic(const cm_run_demo_t *demo,
+                                         const cm_traffic_options_t *asked);
 
 /* Appends ", with synthetic traffic", or why there is none. */
 void cm_run_demo_describe(const cm_run_demo_t *demo, cm_buf_t *text);
