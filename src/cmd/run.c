@@ -123,9 +123,7 @@ static int open_way(runner_t *runner)
                                       .letters = &run->cluster.letters};
     rc = cm_run_collect_open(&run->collect, &env, app->global.data_dir, &runner->collect, &way,
                              &app->err);
-    if (rc == 0)
-        rc = cm_publishing_start(app, &index, run->store, false, true, &run->mirror);
-    return rc;
+    return rc < 0 ? rc : cm_publishing_start(app, &index, run->store, false, true, &run->mirror);
 }
 
 static void print_start(const runner_t *runner)
