@@ -107,7 +107,7 @@ def test_second_writer(t):
     good(t, collector.ask(keyed(1)))
     database = t.database()
     database.execute("INSERT INTO block SELECT first + count, count, time_min, time_max, keys_derived, "
-                     "hot, cold, keys, extra, extra_bytes FROM block")
+                     "hot, cold, keys, extra FROM block")
     database.commit()
     for _ in range(2):
         not_ready(t, collector, "another process has written to data/clickmill.db", "start this one")

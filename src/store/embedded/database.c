@@ -27,13 +27,12 @@ static const char schema[] =
     "    count INTEGER NOT NULL,\n"
     "    time_min INTEGER NOT NULL,\n"
     "    time_max INTEGER NOT NULL,\n"
-    "    keys_derived INTEGER NOT NULL,\n" /* bit 0: no event has a row key of its own; 1: some
-                                            * event is no page view */
+    "    keys_derived INTEGER NOT NULL,\n" /* bit 0: no event has a row key of its own, 1: some
+                                            * event is no page view; then bytes, see merge.h */
     "    hot BLOB NOT NULL,\n"
     "    cold BLOB NOT NULL,\n"
     "    keys BLOB NOT NULL,\n"
-    "    extra BLOB,\n"           /* NULL: no event has an optional field */
-    "    extra_bytes INTEGER);\n" /* of its strings, not compressed; NULL as above */
+    "    extra BLOB);\n" /* NULL: no event has an optional field */
     "CREATE TABLE dictionary (\n"
     "    field INTEGER NOT NULL,\n"
     "    first INTEGER NOT NULL,\n" /* id of its first string */
@@ -196,7 +195,7 @@ static int check_version(cm_database_t *database, bool *empty, cm_err_t *err)
 }
 
 /* Changes a database of format 1 to the present one, in one transaction: a process that is killed
- * leaves one or the other. Adding columns writes no row. */
+ * leaves one or the other. Adding a column writes no row. */
 static int upgrade(cm_database_t *database, cm_err_t *err)
 {
     static const char doing[] = "changing the store to the format of this version";
@@ -204,8 +203,7 @@ static int upgrade(cm_database_t *database, cm_err_t *err)
     int rc = cm_database_exec(database, "BEGIN IMMEDIATE", doing, err);
     if (rc == 0)
         rc = cm_database_exec(database,
-                              "ALTER TABLE block ADD COLUMN extra BLOB;"
-                              "ALTER TABLE block ADD COLUMN extra_bytes INTEGER;" CM_SETTING_TABLE
+                              "ALTER TABLE block ADD COLUMN extra BLOB;" CM_SETTING_TABLE
                               "INSERT OR REPLACE INTO setting SELECT '" CM_SETTING_WITHOUT_EXTRA
                               "', '1' FROM block LIMIT 1",
                               doing, err);

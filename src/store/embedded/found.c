@@ -44,7 +44,7 @@ static void take_block(cm_found_t *found, cm_raw_view_t view, const cm_raw_recor
 
     if (record->rowid < 0 || count < 1 || count > CM_BLOCK_EVENTS || values[2].number < 0 ||
         values[3].number >= CM_TIME_END || values[2].number > values[3].number ||
-        (uint64_t)values[4].number > (CM_MERGE_KEYS_DERIVED | CM_MERGE_HAS_OTHERS))
+        (uint64_t)values[4].number >> CM_MERGE_BYTES > UINT32_MAX)
         return;
     if (found->count == found->cap) {
         found->cap = found->cap ? found->cap * 2 : 256;
@@ -121,8 +121,8 @@ static void take_coverage(cm_found_t *found, const cm_raw_record_t *record)
 
 void cm_found_take(cm_found_t *found, cm_raw_view_t view, const cm_raw_record_t *record)
 {
-    if (has_shape(record, true, "niiiibbb") || has_shape(record, true, "niiiibbbnn") ||
-        has_shape(record, true, "niiiibbbbi"))
+    if (has_shape(record, true, "niiiibbb") || has_shape(record, true, "niiiibbbn") ||
+        has_shape(record, true, "niiiibbbb"))
         take_block(found, view, record);
     else if (has_shape(record, false, "iiib"))
         take_segment(found, record);

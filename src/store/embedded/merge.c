@@ -106,9 +106,9 @@ int cm_merge_load(cm_merge_t *merge, const cm_database_t *database, cm_err_t *er
     char sql[160];
 
     cm_merge_free(merge);
-    int rc =
-        load_pieces(&merge->blocks, database,
-                    "SELECT first, count, extra_bytes FROM block ORDER BY first", "event", err);
+    int rc = load_pieces(&merge->blocks, database,
+                         "SELECT first, count, keys_derived >> 2 FROM block ORDER BY first",
+                         "event", err);
     for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++) {
         snprintf(sql, sizeof sql,
                  "SELECT first, count, 0 FROM dictionary WHERE field = %d ORDER BY first", field);
@@ -169,19 +169,16 @@ int cm_merge_insert(const cm_database_t *database, sqlite3_stmt *insert,
     sqlite3_bind_int64(insert, 2, columns->count);
     sqlite3_bind_int64(insert, 3, builder->time_min);
     sqlite3_bind_int64(insert, 4, builder->time_max);
-    sqlite3_bind_int(insert, 5,
-                     (builder->all_keys_derived ? CM_MERGE_KEYS_DERIVED : 0) |
-                         (builder->has_others ? CM_MERGE_HAS_OTHERS : 0));
+    sqlite3_bind_int64(insert, 5,
+                       (builder->all_keys_derived ? CM_MERGE_KEYS_DERIVED : 0) |
+                           (builder->has_others ? CM_MERGE_HAS_OTHERS : 0) |
+                           (sqlite3_int64)columns->wide.bytes << CM_MERGE_BYTES);
     for (int part = 0; part < CM_BUILDER_PARTS; part++) {
         if (builder->parts[part].len > 0)
             bind_blob(insert, 6 + part, &builder->parts[part]);
         else
             sqlite3_bind_null(insert, 6 + part);
     }
-    if (columns->wide.any)
-        sqlite3_bind_int64(insert, 6 + CM_BUILDER_PARTS, (sqlite3_int64)columns->wide.bytes);
-    else
-        sqlite3_bind_null(insert, 6 + CM_BUILDER_PARTS);
     return cm_database_step(database, insert, "writing events", err);
 }
 

@@ -13,12 +13,14 @@
 #include "store/embedded/database.h"
 #include "store/store.h"
 
-/* Bits of block.keys_derived. */
-enum { CM_MERGE_KEYS_DERIVED = 1, CM_MERGE_HAS_OTHERS = 2 };
+/* What block.keys_derived has: two bits, and from bit CM_MERGE_BYTES on the bytes of the strings of
+ * the optional fields, before they are compressed. It stands before the blobs, because SQLite walks
+ * over all pages of a row's blobs to get to a column behind them. */
+enum { CM_MERGE_KEYS_DERIVED = 1, CM_MERGE_HAS_OTHERS = 2, CM_MERGE_BYTES = 2 };
 
 #define CM_MERGE_INSERT_BLOCK                                                                      \
     "INSERT INTO block (first, count, time_min, time_max, keys_derived, hot, cold, keys, "         \
-    "extra, extra_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define CM_MERGE_INSERT_STRINGS                                                                    \
     "INSERT INTO dictionary (field, first, count, texts) VALUES (?, ?, ?, ?)"
 
