@@ -9,6 +9,10 @@ const char *const cm_extra_names[CM_EXTRA_COUNT] = {
     "language", "props",       "engaged_ms",
 };
 
+/* Their lengths, so that names that are none of them are found so at once. */
+static const unsigned char name_lens[CM_EXTRA_COUNT] = {4,  8,  10, 10, 12, 8, 11,
+                                                        15, 10, 6,  8,  5,  10};
+
 const size_t cm_extra_limits[CM_EXTRA_TEXTS] = {
     [CM_EXTRA_NAME] = 64,          [CM_EXTRA_REFERRER] = 2048,
     [CM_EXTRA_UTM_SOURCE] = 256,   [CM_EXTRA_UTM_MEDIUM] = 256,
@@ -21,7 +25,7 @@ const size_t cm_extra_limits[CM_EXTRA_TEXTS] = {
 cm_extra_field_t cm_extra_find(cm_str_t name)
 {
     for (int i = 0; i < CM_EXTRA_COUNT; i++) {
-        if (cm_str_equal(name, cm_str(cm_extra_names[i])))
+        if (cm_str_equal(name, (cm_str_t){cm_extra_names[i], name_lens[i]}))
             return (cm_extra_field_t)i;
     }
     return CM_EXTRA_COUNT;

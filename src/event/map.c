@@ -2,8 +2,10 @@
 
 #include <stdlib.h>
 
-static const char *const nine[CM_MAP_NINE] = {"row_key", "user_id", "timestamp", "url",   "country",
-                                              "city",    "browser", "os",        "device"};
+static const cm_str_t nine[CM_MAP_NINE] = {
+    {"row_key", 7}, {"user_id", 7}, {"timestamp", 9}, {"url", 3},    {"country", 7},
+    {"city", 4},    {"browser", 7}, {"os", 2},        {"device", 6},
+};
 
 struct cm_event_map {
     /* By field: the path of its member. Without data: the map does not name it; of no length: it is
@@ -25,7 +27,7 @@ const cm_option_t cm_event_map_options[] = {
 const char *cm_event_field_name(unsigned field)
 {
     if (field < CM_MAP_NINE)
-        return nine[field];
+        return nine[field].data;
     if (field < CM_MAP_STORED)
         return cm_extra_names[field - CM_MAP_NINE];
     return field == CM_MAP_ADDRESS ? "ip" : "user_agent";
@@ -35,7 +37,7 @@ const char *cm_event_field_name(unsigned field)
 static unsigned find_own(cm_str_t name)
 {
     for (unsigned i = 0; i < CM_MAP_NINE; i++) {
-        if (cm_str_equal(name, cm_str(nine[i])))
+        if (cm_str_equal(name, nine[i]))
             return i;
     }
     const cm_extra_field_t extra = cm_extra_find(name);
