@@ -132,17 +132,16 @@ struct reading {
 // The text of an object whose members are gone through in order.
 struct object_text {
     cm_str_t rest;
-    size_t behind; // members from the front of `rest` to the present one
+    size_t behind;  // members from the front of `rest` to the present one
+    cm_str_t value; // of the present member, when none is behind
 };
 
 // The text of the present member's value. All calls for an object together take one pass over it.
 cm_str_t text_of(object_text *object)
 {
-    cm_str_t value = {nullptr, 0};
-
     for (; object->behind > 0; object->behind--)
-        cm_member_next(&object->rest, &value);
-    return value;
+        cm_member_next(&object->rest, &object->value);
+    return object->value;
 }
 
 // Takes one of the optional fields. Properties and numbers are read from the text of the message,
@@ -190,18 +189,35 @@ int take_field(reading *into, unsigned field, dom::element value, object_text *o
 int take_members(reading *into, dom::object object, cm_str_t scope, std::string_view path,
                  cm_err_t *err);
 
-// A member whose name gives no field: it may be an object with members that do.
-int take_inside(reading *into, dom::element value, object_text *object, std::string_view path,
+// Takes the value of a member that gives a field; errors name the member when a map names it.
+int take_mapped(reading *into, unsigned field, dom::element value, object_text *object,
+                std::string_view path, cm_err_t *err)
+{
+    int rc = take_field(into, field, value, object, err);
+    if (rc == 0 || !cm_event_map_has(into->map, field))
+        return rc;
+    const cm_err_t why = *err;
+    return cm_fail(err, rc, "%.400s (event.map: %.*s)", why.text,
+                   static_cast<int>(path.size() < 80 ? path.size() : 80), path.data());
+}
+
+// Takes a member: its value, and the members inside it, as far as they give fields.
+int take_member(reading *into, dom::element value, object_text *object, std::string_view path,
                 cm_err_t *err)
 {
+    const cm_str_t name = {path.data(), path.size()};
+    const unsigned field = cm_event_map_field(into->map, name);
+    const bool is_read = field < CM_MAP_STORED || (field != CM_MAP_NONE && into->seen != nullptr);
     dom::object inside;
+    int rc = 0;
 
-    if (!cm_event_map_is_parent(into->map, cm_str_t{path.data(), path.size()}) ||
-        value.get_object().get(inside) != SUCCESS) {
-        ++into->unknown;
-        return 0;
-    }
-    return take_members(into, inside, text_of(object), path, err);
+    if (is_read)
+        rc = take_mapped(into, field, value, object, path, err);
+    if (rc == 0 && cm_event_map_is_parent(into->map, name) &&
+        value.get_object().get(inside) == SUCCESS)
+        return take_members(into, inside, text_of(object), path, err);
+    into->unknown += !is_read;
+    return rc;
 }
 
 // Takes the members of an object; `scope` is its text. `path` is what leads to it, empty for the
@@ -210,7 +226,7 @@ int take_members(reading *into, dom::object object, cm_str_t scope, std::string_
                  cm_err_t *err)
 {
     char whole[CM_EVENT_MAP_PATH];
-    object_text text = {scope, 0};
+    object_text text = {scope, 0, {nullptr, 0}};
 
     for (dom::key_value_pair member : object) {
         text.behind++;
@@ -225,16 +241,7 @@ int take_members(reading *into, dom::object object, cm_str_t scope, std::string_
             memcpy(whole + path.size() + 1, name.data(), name.size());
             name = std::string_view(whole, path.size() + 1 + name.size());
         }
-        const unsigned field = cm_event_map_field(into->map, cm_str_t{name.data(), name.size()});
-        const bool is_read =
-            field < CM_MAP_STORED || (field != CM_MAP_NONE && into->seen != nullptr);
-        int rc = is_read ? take_field(into, field, member.value, &text, err)
-                         : take_inside(into, member.value, &text, name, err);
-        if (rc < 0 && is_read && cm_event_map_has(into->map, field)) {
-            const cm_err_t why = *err;
-            return cm_fail(err, rc, "%.400s (event.map: %.*s)", why.text,
-                           static_cast<int>(name.size() < 80 ? name.size() : 80), name.data());
-        }
+        int rc = take_member(into, member.value, &text, name, err);
         if (rc < 0)
             return rc;
     }

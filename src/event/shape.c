@@ -241,7 +241,8 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* The field with the quoted name at `*at`; -1 when no field is kept that the name gives. */
+/* The field with the quoted name at `*at`; -1 when no field is kept that the name gives, or when
+ * members inside its value give others. */
 static int take_name(const char **at, const char *end, const cm_event_map_t *map)
 {
     const char *name = *at + 1;
@@ -252,8 +253,9 @@ static int take_name(const char **at, const char *end, const cm_event_map_t *map
     if (close == NULL)
         return -1;
     *at = close + 1;
-    const unsigned field = cm_event_map_field(map, (cm_str_t){name, (size_t)(close - name)});
-    return field < CM_MAP_STORED ? (int)field : -1;
+    const cm_str_t path = {name, (size_t)(close - name)};
+    const unsigned field = cm_event_map_field(map, path);
+    return field < CM_MAP_STORED && !cm_event_map_is_parent(map, path) ? (int)field : -1;
 }
 
 /* Learns one `"name": value` and the gap before it, which begins at `gap`; false when it is too

@@ -83,6 +83,29 @@ static void equal_parents(void **state)
     end(parsed, map);
 }
 
+/* An object that gives props may have a member that gives another field, in each line. */
+static void fields_inside_of_fields(void **state)
+{
+    static const char *const maps[] = {"props=properties", "url=properties.url",
+                                       "referrer=properties.referrer"};
+    event_parser_t *parsed = *state;
+    cm_event_map_t *map;
+
+    assert_ok(make_map(maps, 3, &map, &parsed->err), parsed->err);
+    cm_event_json_set_map(parsed->json, map);
+    for (int i = 0; i < 3; i++) {
+        assert_ok(event_parser_parse(parsed,
+                                     CM_STR("{\"user_id\":\"u\",\"timestamp\":1700000000000,"
+                                            "\"properties\":{\"url\":\"/\",\"referrer\":\"/r\"}}")),
+                  parsed->err);
+        assert_true(cm_str_equal(parsed->event.url, CM_STR("/")));
+        assert_extra(parsed, CM_EXTRA_REFERRER, "/r");
+        assert_extra(parsed, CM_EXTRA_PROPS, "{\"referrer\": \"/r\", \"url\": \"/\"}");
+        assert_int_equal(parsed->unknown, 0);
+    }
+    end(parsed, map);
+}
+
 /* A member whose own name has dots is meant as well. */
 static void names_with_dots(void **state)
 {
@@ -199,9 +222,13 @@ static void wrong_maps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(members),         cmocka_unit_test(equal_parents),
-        cmocka_unit_test(names_with_dots), cmocka_unit_test(rejected),
-        cmocka_unit_test(large_numbers),   cmocka_unit_test(shapes),
+        cmocka_unit_test(members),
+        cmocka_unit_test(equal_parents),
+        cmocka_unit_test(fields_inside_of_fields),
+        cmocka_unit_test(names_with_dots),
+        cmocka_unit_test(rejected),
+        cmocka_unit_test(large_numbers),
+        cmocka_unit_test(shapes),
         cmocka_unit_test(wrong_maps),
     };
     return cmocka_run_group_tests(tests, event_parser_set_up, event_parser_tear_down);
