@@ -82,6 +82,7 @@ def read_kafka(t, reader):
     reader.type("clickmill produce --sink kafka --count 1000")
     t.true("read 1,000 = accepted 1,000" in reader.type(some), "a thousand are read")
     goes_on(reader, t, page.next("clickmill ingest --kafka-property").text, "messages, ")
+    page.settings("kafka:\n  registry:", REGISTRY_PASSWORD="secret")
     read_dead_letters(t, reader, page)
     page.settings("kafka:\n  brokers: kafka.example.com", KAFKA_PASSWORD="secret")
     page.passes("build/bench/kafka_bare", "make bench-cluster types it")
