@@ -15,7 +15,7 @@
 
 enum {
     LARGE = 32 * 1024, /* bytes of a connection, for the head of a request */
-    SMALL = 3584,      /* the same where there are thousands of connections: see acceptor.h */
+    SMALL = 3456,      /* the same where there are thousands of connections: see acceptor.h */
     SMALL_FROM = 1024, /* small buffers are used when more connections than this may be open */
     LOOPS_MAX = CM_ACCEPTOR_LOOPS,
     LEAVING = 64,    /* closed connections that a daemon may still count */
