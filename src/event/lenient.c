@@ -2,10 +2,21 @@
 
 enum { LARGE = 19 }; /* an integer of at least so many digits may have more than 64 bits */
 
-/* Whether the value of this member is read, and so never changed. The optional fields are read from
- * the text as it came. */
+/* Whether the timestamp comes from a member inside this one. */
+static bool has_time_inside(cm_str_t name, const cm_event_map_t *map)
+{
+    const cm_str_t path = cm_event_map_path(map, CM_MAP_TIMESTAMP);
+
+    return path.len > name.len && path.data[name.len] == '.' &&
+           cm_bytes_equal(path.data, name.data, name.len);
+}
+
+/* Whether the value of this member is read as a number, and so never changed: a timestamp must not
+ * become 0. The optional fields are read from the text as it came. */
 static bool is_known(cm_str_t name, const cm_event_map_t *map)
 {
+    if (has_time_inside(name, map))
+        return true;
     /* A name with an escape could be any of them. */
     if (name.len > 0 && memchr(name.data, '\\', name.len) != NULL)
         return true;

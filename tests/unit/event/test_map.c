@@ -165,6 +165,32 @@ static void large_numbers(void **state)
     end(parsed, map);
 }
 
+/* A number that is not read may have any size. The number beside it that is the timestamp is never
+ * replaced, and so the message can be refused, but not read with another time. */
+static void large_numbers_beside_the_time(void **state)
+{
+    event_parser_t *parsed = *state;
+    cm_event_map_t *map;
+
+    use_usual(parsed, &map);
+    assert_ok(
+        event_parser_parse(
+            parsed, CM_STR("{\"userId\":\"u\",\"at\":{\"ms\":1700000000000},\"page\":{\"url\":"
+                           "\"/\"},\"other\":99999999999999999999}")),
+        parsed->err);
+    assert_int_equal(parsed->event.timestamp, INT64_C(1700000000000));
+    assert_int_equal(
+        CM_EREJECT,
+        event_parser_parse(parsed,
+                           CM_STR("{\"userId\":\"u\",\"at\":{\"ms\":1700000000000000000},"
+                                  "\"page\":{\"url\":\"/\"},\"other\":99999999999999999999}")));
+    assert_string_equal(
+        "timestamp 1700000000000000000 is out of range: it looks like nanoseconds, and "
+        "milliseconds are expected (--time-unit ns accepts them)",
+        parsed->err.text);
+    end(parsed, map);
+}
+
 /* The shape of a line has the fields that the map says, and none for a line with a member that is
  * not read. */
 static void shapes(void **state)
@@ -228,6 +254,7 @@ int main(void)
         cmocka_unit_test(names_with_dots),
         cmocka_unit_test(rejected),
         cmocka_unit_test(large_numbers),
+        cmocka_unit_test(large_numbers_beside_the_time),
         cmocka_unit_test(shapes),
         cmocka_unit_test(wrong_maps),
     };
