@@ -149,6 +149,8 @@ def read_collect(t, reader):
 def read_enrichment(t, reader):
     page = Page(reader, "docs/enrichment.md")
     page.talk("$ echo 8.8.8.8 | clickmill enrich address")
+    page.passes("read 10,000 = ", "README's test compares these two lines")
+    page.passes("4 referrers that are too long", "test_accesslog.py has such an account")
     page.settings("# clickmill.yaml\nsites:")
     page.end()
 
