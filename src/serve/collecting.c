@@ -204,7 +204,9 @@ static void committed(void *context)
     pthread_mutex_lock(&collecting->lock);
     collecting->account = collecting->pipeline.account;
     pthread_mutex_unlock(&collecting->lock);
-    if (collecting->pipeline.batch.count > 0 && collecting->trouble[0] != '\0')
+    /* Events that were taken before the store was full do not end that trouble. */
+    if (collecting->pipeline.batch.count > 0 && collecting->trouble[0] != '\0' &&
+        !atomic_load(&collecting->full))
         set_trouble(collecting, "");
 }
 
@@ -260,7 +262,8 @@ void cm_collecting_notice(cm_collecting_t *collecting, const char *text)
     pthread_mutex_unlock(&collecting->lock);
 }
 
-/* The store has a quota. Events that were already taken may make it a little larger. */
+/* The store has a quota. Events that were already taken may make it a little larger. The reason is
+ * there before the first request is refused, and as long as any is. */
 static void check_store_size(cm_collecting_t *collecting)
 {
     const int64_t max = collecting->given->max_store;
@@ -270,18 +273,19 @@ static void check_store_size(cm_collecting_t *collecting)
     if (collecting->store == NULL || max == 0)
         return;
     const int64_t size = cm_store_size(collecting->store);
-    atomic_store(&collecting->full, size >= max);
     if (size < max) {
+        atomic_store(&collecting->full, false);
         if (was_full)
             set_trouble(collecting, "");
         return;
     }
     snprintf(text, sizeof text, "the store has %lld bytes, which reaches collect.max_store",
              (long long)size);
+    set_trouble(collecting, text);
+    atomic_store(&collecting->full, true);
     if (!was_full)
         cm_log(collecting->pipeline.env.log, CM_LOG_ERROR, "no more events are taken",
                "reason=\"%s\"", text);
-    set_trouble(collecting, text);
 }
 
 /* The old key is forgotten at midnight, also when no event arrives. */
