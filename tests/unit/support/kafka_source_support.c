@@ -42,7 +42,10 @@ void see(seen_t *seen, const cm_batch_t *batch)
     seen->rejected += batch->dead_count;
     seen->gone += batch->account.gone;
     for (size_t i = 0; i < batch->count; i++) {
-        long number = strtol(batch->events[i].url.data + 1, NULL, 10);
+        const cm_str_t url = batch->events[i].url;
+        char text[20];
+        snprintf(text, sizeof text, "%.*s", (int)url.len, url.data); /* other bytes may follow it */
+        long number = strtol(text + 1, NULL, 10);
         assert_in_range(number, 0, seen->count - 1);
         assert_int_equal(batch->events[i].timestamp, 1000 + number);
         seen->times[number]++;
