@@ -1,35 +1,17 @@
 #include "enrich/form.h"
 
+#include "enrich/url.h"
+
 enum { REPLACEMENT_LEN = 3 };
 
 static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
 
-static int hex_byte(cm_str_t text, size_t at)
-{
-    if (at + 2 > text.len || cm_hex_digit(text.data[at]) < 0 || cm_hex_digit(text.data[at + 1]) < 0)
-        return -1;
-    return cm_hex_digit(text.data[at]) << 4 | cm_hex_digit(text.data[at + 1]);
-}
-
 /* Sets `byte` to what the text means at `at`, and returns how long that is written. */
-static size_t decode_byte(cm_str_t text, size_t at, char *byte)
+static size_t decode_byte(cm_str_t text, size_t at, uint8_t *byte)
 {
-    const char c = text.data[at], next = at + 1 < text.len ? text.data[at + 1] : '\0';
-    int value;
-
-    *byte = c == '+' ? ' ' : c;
-    if (c == '%' && (value = hex_byte(text, at + 1)) >= 0) {
-        *byte = (char)value;
-        return 3;
-    }
-    if (c == '\\' && next == 'x' && (value = hex_byte(text, at + 2)) >= 0) {
-        *byte = (char)value;
-        return 4;
-    }
-    if (c == '\\' && (next == '"' || next == '\\')) {
-        *byte = next;
-        return 2;
-    }
+    if (text.data[at] != '+')
+        return cm_url_read_byte(text, at, byte);
+    *byte = ' ';
     return 1;
 }
 
@@ -88,11 +70,11 @@ static bool is_plain(cm_str_t text)
 cm_str_t cm_form_decode(cm_str_t text, cm_arena_t *arena)
 {
     if (!is_plain(text)) {
-        char *out = cm_arena_alloc(arena, text.len);
+        uint8_t *out = cm_arena_alloc(arena, text.len);
         size_t len = 0;
         for (size_t at = 0; at < text.len;)
             at += decode_byte(text, at, &out[len++]);
-        text = (cm_str_t){out, len};
+        text = (cm_str_t){(const char *)out, len};
     }
     return cm_utf8_valid(text.data, text.len) ? text : repair(text, arena);
 }

@@ -42,8 +42,7 @@ static int hex_byte(cm_str_t text, size_t at)
     return cm_hex_digit(text.data[at]) << 4 | cm_hex_digit(text.data[at + 1]);
 }
 
-/* Reads one byte for which is_spelled() is true: sets `byte` to its meaning, returns its length. */
-static size_t read_spelled(cm_str_t text, size_t at, uint8_t *byte)
+size_t cm_url_read_byte(cm_str_t text, size_t at, uint8_t *byte)
 {
     char next = at + 1 < text.len ? text.data[at + 1] : '\0';
     int escaped = text.data[at] == '%' ? hex_byte(text, at + 1) : -1;
@@ -75,7 +74,7 @@ static size_t spell(cm_str_t text, char *out)
             continue;
         }
         uint8_t byte;
-        at += read_spelled(text, at, &byte);
+        at += cm_url_read_byte(text, at, &byte);
         if (is_unreserved(byte)) {
             out[len++] = (char)byte;
             continue;

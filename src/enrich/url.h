@@ -22,4 +22,8 @@
  * or longer than the contract allows, keeps its spelling. */
 cm_str_t cm_url_clean(cm_str_t url, bool drop_query, cm_arena_t *arena);
 
+/* Reads one byte of a URL, which may be written as an escape of a URL (%XX) or of an access log
+ * (\xHH, \", \\): sets `byte` to its meaning, returns how long it is written. */
+size_t cm_url_read_byte(cm_str_t text, size_t at, uint8_t *byte);
+
 #endif
