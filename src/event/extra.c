@@ -1,6 +1,5 @@
 #include "event/extra.h"
 
-#include "base/put.h"
 #include "event/props.h"
 
 const char *const cm_extra_names[CM_EXTRA_COUNT] = {

@@ -1,5 +1,7 @@
 #include "event/lenient.h"
 
+#include "event/props.h"
+
 enum { LARGE = 19 }; /* an integer of at least so many digits may have more than 64 bits */
 
 /* Whether the timestamp comes from a member inside this one. */
@@ -24,60 +26,35 @@ static bool is_known(cm_str_t name, const cm_event_map_t *map)
     return field < CM_MAP_NINE || field == CM_MAP_ADDRESS || field == CM_MAP_AGENT;
 }
 
-static size_t skip_digits(const char *text, size_t at, size_t len)
+/* Whether the number may be one that the parser rejects; its exponent may be beyond a double. */
+static bool is_large(cm_str_t number)
 {
-    while (at < len && text[at] >= '0' && text[at] <= '9')
-        at++;
-    return at;
-}
-
-/* The end of the number at `at`; `at` when it is not valid JSON. */
-static size_t number_end(const char *text, size_t at, size_t len, bool *large)
-{
+    size_t at = number.data[0] == '-';
     const size_t from = at;
 
-    at += text[at] == '-';
-    size_t end = skip_digits(text, at, len);
-    if (end == at || (text[at] == '0' && end > at + 1))
-        return from;
-    *large = end - at >= LARGE;
-    at = end;
-    if (at < len && text[at] == '.') {
-        end = skip_digits(text, at + 1, len);
-        if (end == at + 1)
-            return from;
-        at = end;
-    }
-    if (at < len && (text[at] | 0x20) == 'e') {
+    while (at < number.len && number.data[at] >= '0' && number.data[at] <= '9')
         at++;
-        at += at < len && (text[at] == '+' || text[at] == '-');
-        end = skip_digits(text, at, len);
-        if (end == at)
-            return from;
-        at = end;
-        *large = true; /* the exponent may be beyond a double */
-    }
-    return at;
+    return at - from >= LARGE || memchr(number.data, 'e', number.len) != NULL ||
+           memchr(number.data, 'E', number.len) != NULL;
 }
 
 /* Overwrites the number at `at` with 0 when it is large; returns its end. */
 static size_t mend_number(char *text, size_t at, size_t len, bool *mended)
 {
-    bool large = false;
-    size_t end = number_end(text, at, len, &large);
+    const size_t number = cm_member_number((cm_str_t){text + at, len - at});
 
-    if (end ==
-        at) { /* not a number, and no part of it may become one: the parser reports the error */
+    if (number == 0) {
+        /* Not a number, and no part of it may become one: the parser reports the error. */
         while (at < len && strchr("+-.0123456789Ee", text[at]) != NULL && text[at] != '\0')
             at++;
         return at;
     }
-    if (large) {
-        memset(text + at, ' ', end - at);
+    if (is_large((cm_str_t){text + at, number})) {
+        memset(text + at, ' ', number);
         text[at] = '0';
         *mended = true;
     }
-    return end;
+    return at + number;
 }
 
 /* The end of the string whose opening quote is at `at`. */

@@ -140,30 +140,34 @@ static size_t digits(cm_str_t text, size_t at)
     return at;
 }
 
-/* Takes a number by JSON's grammar (RFC 8259, section 6); false when there is none. */
+size_t cm_member_number(cm_str_t text)
+{
+    size_t at = text.len > 0 && text.data[0] == '-', end = digits(text, at);
+
+    if (end == at || (text.data[at] == '0' && end > at + 1))
+        return 0;
+    at = end;
+    if (at < text.len && text.data[at] == '.') {
+        end = digits(text, at + 1);
+        if (end == at + 1)
+            return 0;
+        at = end;
+    }
+    if (at < text.len && (text.data[at] | 0x20) == 'e') {
+        at++;
+        at += at < text.len && (text.data[at] == '+' || text.data[at] == '-');
+        end = digits(text, at);
+        if (end == at)
+            return 0;
+        at = end;
+    }
+    return at;
+}
+
 static bool take_number(cm_str_t *rest, cm_str_t *number)
 {
-    size_t at = rest->len > 0 && rest->data[0] == '-', end = digits(*rest, at);
-
-    if (end == at || (rest->data[at] == '0' && end > at + 1))
-        return false;
-    at = end;
-    if (at < rest->len && rest->data[at] == '.') {
-        end = digits(*rest, at + 1);
-        if (end == at + 1)
-            return false;
-        at = end;
-    }
-    if (at < rest->len && (rest->data[at] | 0x20) == 'e') {
-        at++;
-        at += at < rest->len && (rest->data[at] == '+' || rest->data[at] == '-');
-        end = digits(*rest, at);
-        if (end == at)
-            return false;
-        at = end;
-    }
-    *number = take(rest, at);
-    return true;
+    *number = take(rest, cm_member_number(*rest));
+    return number->len > 0;
 }
 
 static bool take_word(cm_str_t *rest, cm_str_t word)
@@ -225,9 +229,9 @@ static int take_prop(cm_str_t *rest, cm_arena_t *arena, cm_prop_t *prop, cm_err_
     return rc;
 }
 
-static int compare_keys(const void *a, const void *b)
+static int compare_keys(const cm_prop_t *a, const cm_prop_t *b)
 {
-    return cm_str_compare(((const cm_prop_t *)a)->key, ((const cm_prop_t *)b)->key);
+    return cm_str_compare(a->key, b->key);
 }
 
 /* Sorts by key, keeping the order of equal ones. Nearly all arrays are short, and those of a

@@ -63,6 +63,10 @@ void cm_prop_add_value(cm_buf_t *buf, const cm_prop_t *prop);
  */
 bool cm_member_next(cm_str_t *rest, cm_str_t *value);
 
+/* How long the number is that the text begins with, by JSON's grammar (RFC 8259, section 6); 0 when
+ * it begins with none. */
+size_t cm_member_number(cm_str_t text);
+
 /* The end of the JSON object that begins at `at` with its brace: the byte after the closing one;
  * NULL when it does not end before `end`. Only strings and braces are looked at. */
 const char *cm_member_object_end(const char *at, const char *end);
