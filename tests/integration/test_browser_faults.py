@@ -146,14 +146,23 @@ def leave_unconfirmed(t, browser, web, script):
     return later
 
 
+# Before Firefox 133 a request ends with its page, so that a beacon must be sent. It is the second
+# choice, because where the page's policy of referrers is no-referrer or same-origin (as Django's
+# is), its origin is "null" in browsers that follow the standard, and the collector refuses it.
+OLD = "delete Request.prototype.keepalive;"
+
+
 @slow
 def test_page_is_left(t):
     with Web() as web, Browser(t) as browser:
-        t.equal(len(leave_unconfirmed(t, browser, web, None)), 1, "beacons")
-        for script in ("Navigator.prototype.sendBeacon = undefined",
-                       "Navigator.prototype.sendBeacon = () => false",
-                       "Navigator.prototype.sendBeacon = () => { throw new Error('blocked'); }"):
-            t.equal(len(leave_unconfirmed(t, browser, web, script)), 1, "requests, " + script)
+        for script, mode in (
+                (None, "cors"), (OLD, "no-cors"),
+                (OLD + "Navigator.prototype.sendBeacon = undefined", "cors"),
+                (OLD + "Navigator.prototype.sendBeacon = () => false", "cors"),
+                (OLD + "Navigator.prototype.sendBeacon = () => { throw new Error('blocked'); }",
+                 "cors")):
+            t.equal(len(leave_unconfirmed(t, browser, web, script)), 1, "requests, %s" % script)
+            t.equal(web.posts[-1]["headers"]["Sec-Fetch-Mode"], mode, "its mode, %s" % script)
 
 
 @slow

@@ -18,7 +18,7 @@ const PROPS_MAX = 32;
 // not another page view.
 const CAMPAIGN =
   /&((utm|mtm|pk|hsa|gad|matomo|piwik)_[^&=]+|\w*cl(k?id|src)|[gw]braid|_g[al]|__?hs\w+|mc_[ce]id|igsh(id)?|srsltid)(=[^&]*)?(?![^&])/gi;
-const FILES = /\.(pdf|docx?|xlsx?|pptx?|csv|zip|gz|dmg|exe|msi|apk|mp[34])$/i;
+const FILES = /\.(pdf|(doc|xls|ppt)x?|csv|zip|gz|dmg|exe|msi|apk|mp[34])$/i;
 const PROP = "data-clickmill-prop-";
 // Engaged time, in ms.
 const IDLE = 6e4; // without input for so long, the page is not in use
@@ -82,7 +82,7 @@ export const start = (script) => {
   const beacon = guarded(() => navigator.sendBeacon(endpoint, body()));
   const request = async () => window.fetch
     ? fetch(endpoint, { method: "POST", body: body(), keepalive: true, credentials: "include" })
-    : { status: beacon() ? 202 : 503 };
+    : { status: !beacon() * 503 };
 
   const send = async () => {
     const count = queue.length;
@@ -152,9 +152,11 @@ export const start = (script) => {
     report();
     const last = queue[queue.length - 1];
     if (!last || last === flushed) return;
-    if (beacon()) queue.length = size;
-    else request().catch(() => {});
-    flushed = queue[queue.length - 1];
+    // Not a beacon, if the request outlives the page without it: where the page says no-referrer or
+    // same-origin, a beacon's `Origin` is null (Fetch, "append a request Origin header").
+    if (new Request(endpoint).keepalive === false || !beacon()) request().catch(guarded);
+    queue.length = size;
+    flushed = queue[size - 1];
   });
 
   const show = (url) => {
@@ -180,7 +182,7 @@ export const start = (script) => {
 
   const commands = {
     identify(name) {
-      user = cut(name === null ? "" : name, TEXT_MAX) || undefined;
+      user = cut([name], TEXT_MAX) || undefined; // `[null]` makes an empty text
     },
     page(url) {
       show(named(url || location));
@@ -194,7 +196,7 @@ export const start = (script) => {
         const value = props[key];
         // Absent ones (null, undefined, "") do not count: `[]` makes an empty text of them.
         if (key && `${[value]}` && room-- > 0)
-          kept[cut(key, NAME_MAX)] = /^(num|boo)/.test(typeof value) ? value : cut(value, TEXT_MAX);
+          kept[cut(key, NAME_MAX)] = /^(n|bo)/.test(typeof value) ? value : cut(value, TEXT_MAX);
       }
       add({ url: page ? page.url : named(location), user_id: user },
         { name: cut(name, NAME_MAX), props: kept });
@@ -241,7 +243,7 @@ export const start = (script) => {
     endpoint = new URL(data.endpoint || "/v1/events", script.src || location).href;
     site = (data.site || location.origin + "/").replace(/\/?$/, "/");
     track = data.track || "";
-    before = document.referrer ? named(document.referrer) : undefined;
+    if (document.referrer) before = named(document.referrer);
     early.forEach(run);
     view();
     on("popstate", view);
