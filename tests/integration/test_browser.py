@@ -107,6 +107,9 @@ def test_demo_shop(t):
         events = collector.wait(6)
         check(t, events, [at + path for path in (
             "", "products", "coffee-mill", "coffee-mill?finish=oak", "cart", "thanks")])
+        t.equal([one.get("referrer") for one in events],
+                [None, at, at + "products", at + "coffee-mill", at + "coffee-mill?finish=oak",
+                 at + "cart"], "the page before each")
         t.until(lambda: [(one["name"], one["url"], one["props"]) for one in collector.everything()
                          if one.get("name") in ("add_to_cart", "purchase")] == [
             ("add_to_cart", at + "coffee-mill?finish=oak",
