@@ -189,18 +189,6 @@ int take_field(reading *into, unsigned field, dom::element value, object_text *o
 int take_members(reading *into, dom::object object, cm_str_t scope, std::string_view path,
                  cm_err_t *err);
 
-// Takes the value of a member that gives a field; errors name the member when a map names it.
-int take_mapped(reading *into, unsigned field, dom::element value, object_text *object,
-                std::string_view path, cm_err_t *err)
-{
-    int rc = take_field(into, field, value, object, err);
-    if (rc == 0 || !cm_event_map_has(into->map, field))
-        return rc;
-    const cm_err_t why = *err;
-    return cm_fail(err, rc, "%.400s (event.map: %.*s)", why.text,
-                   static_cast<int>(path.size() < 80 ? path.size() : 80), path.data());
-}
-
 // Takes a member: its value, and the members inside it, as far as they give fields.
 int take_member(reading *into, dom::element value, object_text *object, std::string_view path,
                 cm_err_t *err)
@@ -212,7 +200,7 @@ int take_member(reading *into, dom::element value, object_text *object, std::str
     int rc = 0;
 
     if (is_read)
-        rc = take_mapped(into, field, value, object, path, err);
+        rc = take_field(into, field, value, object, err);
     if (rc == 0 && cm_event_map_is_parent(into->map, name) &&
         value.get_object().get(inside) == SUCCESS)
         return take_members(into, inside, text_of(object), path, err);
@@ -398,6 +386,8 @@ extern "C" int cm_event_json_parse(cm_event_json_t *json, cm_str_t text, cm_aren
     if (fast && read_by_shape(json, text, arena, event))
         return 0;
     int rc = parse_fully(json, text, arena, event, unknown, err);
+    if (rc < 0)
+        cm_event_map_explain(json->map, err);
     if (rc == 0 && fast)
         learn_shape(json, text);
     return rc;
@@ -415,5 +405,7 @@ extern "C" int cm_event_json_parse_partial(cm_event_json_t *json, cm_str_t text,
         rc = cm_timestamp_check(event->timestamp, err);
     if (rc == 0)
         *unknown += into.unknown;
+    else
+        cm_event_map_explain(json->map, err);
     return rc;
 }

@@ -146,3 +146,19 @@ void cm_event_map_free(cm_event_map_t *map)
     cm_arena_free(&map->arena);
     free(map);
 }
+
+void cm_event_map_explain(const cm_event_map_t *map, cm_err_t *err)
+{
+    if (map == NULL || err == NULL)
+        return;
+    const cm_err_t why = *err;
+    const cm_str_t name = {why.text, strcspn(why.text, " :")};
+    for (unsigned i = 0; i < CM_MAP_STORED; i++) {
+        if (!cm_event_map_has(map, i) || !cm_str_equal(name, cm_str(cm_event_field_name(i))))
+            continue;
+        const cm_str_t path = cm_event_map_path(map, i);
+        (void)cm_fail(err, why.code, "%.400s (event.map: %.*s)", why.text,
+                      (int)(path.len < 80 ? path.len : 80), path.len > 0 ? path.data : "");
+        return;
+    }
+}

@@ -60,4 +60,9 @@ bool cm_event_map_has(const cm_event_map_t *map, unsigned field);
 /* The path of the member that gives the field, for messages; empty when none does. */
 cm_str_t cm_event_map_path(const cm_event_map_t *map, unsigned field);
 
+/* Adds to the reason why a message is no event from where the map takes the field that the reason
+ * begins with: `user_id is missing or empty (event.map: userId)`. Nothing where the map has no such
+ * field. `err` may be NULL. */
+void cm_event_map_explain(const cm_event_map_t *map, cm_err_t *err);
+
 #endif

@@ -149,6 +149,7 @@ int cm_csv_header(const cm_csv_record_t *header, const cm_event_map_t *map,
     columns->count = header->count;
     columns->unknown = 0;
     columns->has_extra = false;
+    columns->map = map;
     for (size_t i = 0; i < header->count; i++) {
         columns->field[i] = find_field(cm_str_trim(header->fields[i].text), map);
         int rc = take_column(columns, columns->field[i], map, seen, err);
@@ -205,9 +206,9 @@ static void arrange(const cm_csv_columns_t *columns, const cm_csv_record_t *reco
     }
 }
 
-int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
-                 const cm_timestamp_format_t *times, cm_arena_t *arena, cm_event_t *event,
-                 cm_err_t *err)
+static int make_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
+                      const cm_timestamp_format_t *times, cm_arena_t *arena, cm_event_t *event,
+                      cm_err_t *err)
 {
     cm_str_t texts[CM_MAP_STORED] = {{NULL, 0}};
 
@@ -234,4 +235,14 @@ int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
         return rc;
     cm_event_complete(event);
     return cm_event_check(event, false, err);
+}
+
+int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
+                 const cm_timestamp_format_t *times, cm_arena_t *arena, cm_event_t *event,
+                 cm_err_t *err)
+{
+    int rc = make_event(columns, record, times, arena, event, err);
+    if (rc < 0)
+        cm_event_map_explain(columns->map, err);
+    return rc;
 }

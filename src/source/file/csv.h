@@ -36,6 +36,8 @@ typedef struct cm_csv_columns {
     size_t count;
     size_t unknown;
     bool has_extra; /* some columns are optional fields */
+    const cm_event_map_t
+        *map; /* the header's, for reasons; lives as long as the columns are used */
 } cm_csv_columns_t;
 
 /* Reads the header; columns give fields as the map says (NULL: by their own names). CM_EINPUT when

@@ -130,10 +130,12 @@ static void rejected(void **state)
          "user_id is not a string (event.map: userId)"},
         {"{\"userId\":\"u\",\"at\":{\"ms\":true},\"page\":{\"url\":\"/\"}}",
          "timestamp is neither an integer of milliseconds nor RFC 3339 (event.map: at.ms)"},
-        {"{\"userId\":\"u\",\"timestamp\":1,\"page\":{\"url\":\"/\"}}", "timestamp is missing"},
+        {"{\"userId\":\"u\",\"timestamp\":1,\"page\":{\"url\":\"/\"}}",
+         "timestamp is missing (event.map: at.ms)"},
         {"{\"user_id\":\"u\",\"at\":{\"ms\":1},\"page\":{\"url\":\"/\"}}",
-         "user_id is missing or empty"},
-        {"{\"userId\":\"u\",\"at\":{\"ms\":1},\"page\":\"/\"}", "url is missing or empty"},
+         "user_id is missing or empty (event.map: userId)"},
+        {"{\"userId\":\"u\",\"at\":{\"ms\":1},\"page\":\"/\"}",
+         "url is missing or empty (event.map: page.url)"},
     };
     event_parser_t *parsed = *state;
     cm_event_map_t *map;
@@ -186,7 +188,7 @@ static void large_numbers_beside_the_time(void **state)
                                   "\"page\":{\"url\":\"/\"},\"other\":99999999999999999999}")));
     assert_string_equal(
         "timestamp 1700000000000000000 is out of range: it looks like nanoseconds, and "
-        "milliseconds are expected (--time-unit ns accepts them)",
+        "milliseconds are expected (--time-unit ns accepts them) (event.map: at.ms)",
         parsed->err.text);
     end(parsed, map);
 }

@@ -205,6 +205,39 @@ static void rejects_events(void **state)
     cm_arena_free(&arena);
 }
 
+/* Where a map names the column, so does the reason. */
+static void reasons_name_mapped_columns(void **state)
+{
+    static const struct {
+        const char *line, *reason;
+    } cases[] = {
+        {",1,/,", "user_id is missing or empty (event.map: uid)"},
+        {"u,,/,", "timestamp is missing or empty"},
+        {"u,1,/,[]", "props is not a JSON object (event.map: more)"},
+    };
+    cm_option_pair_t pairs[] = {{.name = "user_id", .text = "uid", .where = "--map"},
+                                {.name = "props", .text = "more", .where = "--map"}};
+    cm_csv_columns_t columns;
+    cm_arena_t arena = CM_ARENA_INIT;
+    cm_event_map_t *map;
+    cm_event_t event;
+    cm_err_t err;
+    size_t used;
+
+    (void)state;
+    assert_ok(cm_event_map_new(&(cm_option_map_t){pairs, 2}, &map, &err), err);
+    assert_int_equal(1, split(CM_STR("uid,timestamp,url,more"), true, &used, NULL));
+    assert_ok(cm_csv_header(&record, map, &columns, &err), err);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(1, split(cm_str(cases[i].line), true, &used, &err));
+        assert_int_equal(CM_EREJECT,
+                         cm_csv_event(&columns, &record, &as_contracted, &arena, &event, &err));
+        assert_string_equal(cases[i].reason, err.text);
+    }
+    cm_event_map_free(map);
+    cm_arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +248,7 @@ int main(void)
         cmocka_unit_test(makes_events),
         cmocka_unit_test(reads_mapped_columns),
         cmocka_unit_test(rejects_events),
+        cmocka_unit_test(reasons_name_mapped_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
