@@ -3,6 +3,7 @@
 
 #include "base/host.h"
 #include "cmd/commands.h"
+#include "enrich/arrival.h"
 #include "enrich/geo.h"
 #include "enrich/ua.h"
 #include "enrich/url_parts.h"
@@ -37,6 +38,7 @@ typedef struct finder {
     cm_geo_t *geo;                       /* of addresses; NULL: not wanted */
     cm_geo_reader_t *reader;
     cm_buf_t scratch, out;
+    cm_arena_t arena; /* of a referrer */
 } finder_t;
 
 static void add_text(cm_buf_t *buf, const char *before, const char *name, cm_str_t text)
@@ -91,7 +93,10 @@ static int add_address(finder_t *finder, cm_str_t address, cm_err_t *err)
 
 static void add_referrer(finder_t *finder, cm_str_t line)
 {
-    const cm_attribution_input_t input = {.referrer = cm_str_trim(line)};
+    cm_enrich_cut_t cut = {0};
+    cm_arena_reset(&finder->arena);
+    const cm_attribution_input_t input = {
+        .referrer = cm_arrival_shorten(cm_str_trim(line), &finder->arena, &cut)};
     cm_attribution_t found = cm_attribution_find(finder->attribution, &input, &finder->scratch);
     cm_buf_t host = CM_BUF_INIT;
 
@@ -189,7 +194,7 @@ static int answer_argument(cm_app_t *app, finder_t *finder, const char *argument
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
-    finder_t finder = {.out = CM_BUF_INIT};
+    finder_t finder = {.out = CM_BUF_INIT, .arena = CM_ARENA_INIT};
 
     if (argc < 1)
         return cm_fail(&app->err, CM_EUSAGE,
@@ -207,6 +212,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     cm_ua_parser_free(finder.parser);
     cm_ua_rules_free(finder.rules);
     cm_buf_free(&finder.scratch);
+    cm_arena_free(&finder.arena);
     cm_buf_free(&finder.out);
     return rc;
 }

@@ -43,8 +43,7 @@ static bool fits(cm_str_t referrer)
            cm_utf8_valid(referrer.data, referrer.len);
 }
 
-/* The referrer of a log or a page as the contract allows it. */
-static cm_str_t shorten(cm_str_t referrer, cm_arena_t *arena, cm_enrich_cut_t *cut)
+cm_str_t cm_arrival_shorten(cm_str_t referrer, cm_arena_t *arena, cm_enrich_cut_t *cut)
 {
     if (fits(referrer))
         return referrer;
@@ -77,7 +76,7 @@ void cm_arrival_fill(const cm_arrival_rules_t *rules, const cm_enrich_visit_t *v
     if (rules->clean && referrer->len > 0)
         *referrer = cm_url_clean(*referrer, rules->drop_query, arena);
     if (referrer->len > 0 && (!stated || visit->page))
-        *referrer = shorten(*referrer, arena, cut);
+        *referrer = cm_arrival_shorten(*referrer, arena, cut);
     if (rules->clean)
         fill_campaign(url, arena, extra, cut);
 }

@@ -23,6 +23,11 @@ typedef struct cm_arrival_rules {
 void cm_arrival_fill(const cm_arrival_rules_t *rules, const cm_enrich_visit_t *visit, cm_str_t url,
                      cm_arena_t *arena, cm_event_extra_t *extra, cm_enrich_cut_t *cut);
 
+/* The referrer of a log or a page as the contract allows it: itself, its origin, or empty; see
+ * above. What is shortened is counted in `cut`. The result is a slice of `referrer` or of `arena`.
+ */
+cm_str_t cm_arrival_shorten(cm_str_t referrer, cm_arena_t *arena, cm_enrich_cut_t *cut);
+
 /* The scheme and host of a URL and a slash, without a user name: "https://shop.example:8443/".
  * Empty when the URL has no host. The result is a slice of `url` or of `arena`. */
 cm_str_t cm_arrival_origin(cm_str_t url, cm_arena_t *arena);

@@ -285,6 +285,10 @@ def test_referrers(t):
              origin("www.xn--bcher-kva.example", "xn--bcher-kva.example", None, "Referral")),
             ("about:blank", origin(None, "Direct", None, "Direct")),
             ("", origin(None, "Direct", None, "Direct")),
+            # What an import makes of a referrer that is too long or not UTF-8: its origin, or none.
+            ("https://bing.com/chat/" + 2048 * "a", origin("bing.com", "Bing", "search", "Organic Search")),
+            ("https://bing.com/\udcff", origin("bing.com", "Bing", "search", "Organic Search")),
+            ("https://a\udcff.example/", origin(None, "Direct", None, "Direct")),
             ("https://www.paypal.com/x", origin("www.paypal.com", "Direct", None, "Direct")),
             ("https://shop.example/", origin("shop.example", "shop.example", None, "Referral"))]
     t.equal(referrers(t, [row[0] for row in rows]), [row[1] for row in rows], "referrers")
