@@ -214,8 +214,8 @@ const cm_command_t cm_cmd_export = {
     .summary = "write the raw events, each once",
     .details =
         "Writes every stored event to stdout. From the embedded store, events come in the order "
-        "of arrival; of several events with the same row key, only the first is written. From "
-        "Cassandra, events come in no particular order.",
+        "of arrival; of several events with the same row key, only the one that counts "
+        "is written (docs/contract.md). From Cassandra, events come in no particular order.",
     .options = options,
     .options_size = sizeof(export_options_t),
     .run = run,
