@@ -42,6 +42,13 @@ static bool has_lost(const cm_account_t *account)
     return lost > 0;
 }
 
+/* A line about so many of something; none for 0. */
+static void add_counted(cm_buf_t *buf, uint64_t count, const char *one, const char *several)
+{
+    if (count > 0)
+        cm_buf_printf(buf, "%llu %s\n", (unsigned long long)count, count == 1 ? one : several);
+}
+
 static void add_lost_json(cm_buf_t *buf, const cm_account_t *account)
 {
     const char *before = ",\"lost_fields\":{";
@@ -195,16 +202,13 @@ void cm_accounts_add_lines(cm_buf_t *buf, const cm_account_t *account, const cha
         cm_buf_add_text(buf,
                         "events that Kafka refuses are kept: `clickmill dead list` shows them\n");
     add_lost(buf, account);
-    if (account->unknown_fields > 0)
-        cm_buf_printf(buf, "%llu fields that the contract does not know were ignored\n",
-                      (unsigned long long)account->unknown_fields);
-    if (account->cut_referrers > 0)
-        cm_buf_printf(buf,
-                      "%llu referrers that are too long or not UTF-8 were cut to their origin\n",
-                      (unsigned long long)account->cut_referrers);
-    if (account->cut_campaigns > 0)
-        cm_buf_printf(buf, "%llu campaign values of URLs were cut to 256 bytes\n",
-                      (unsigned long long)account->cut_campaigns);
+    add_counted(buf, account->unknown_fields, "field that the contract does not know was ignored",
+                "fields that the contract does not know were ignored");
+    add_counted(buf, account->cut_referrers,
+                "referrer that is too long or not UTF-8 was cut to its origin",
+                "referrers that are too long or not UTF-8 were cut to their origin");
+    add_counted(buf, account->cut_campaigns, "campaign value of URLs was cut to 256 bytes",
+                "campaign values of URLs were cut to 256 bytes");
 }
 
 void cm_accounts_add_answers_json(cm_buf_t *buf, const cm_index_refreshed_t *done, double seconds)

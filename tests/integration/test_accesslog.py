@@ -509,7 +509,7 @@ def test_campaigns_are_taken_before_the_url_is_cleaned(t):
     names = ("url", "referrer", "utm_source", "utm_medium", "utm_campaign", "utm_term")
     told = t.clickmill("import", "--no-process", "--site", "https://shop.example", path)
     t.equal(told.err, "read 6 = accepted 6 + rejected 0 + skipped 0\n"
-            "1 campaign values of URLs were cut to 256 bytes\nnext: clickmill process\n", "account")
+            "1 campaign value of URLs was cut to 256 bytes\nnext: clickmill process\n", "account")
     page = "https://shop.example/p"
     wanted = [{"url": page + "?id=3", "referrer": "https://shop.example/q?id=4", "utm_source": "news",
                "utm_medium": "email"},
