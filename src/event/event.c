@@ -324,12 +324,25 @@ void cm_event_add_csv_header(cm_buf_t *buf, cm_event_csv_t form)
     cm_buf_add_char(buf, '\n');
 }
 
+/* Adds a text in quotes also when it has blanks around it, which a reader would ignore. */
+static void add_csv_kept(cm_buf_t *buf, cm_str_t text, cm_buf_csv_fn add_text)
+{
+    const size_t at = buf->len;
+
+    add_text(buf, text);
+    if (cm_str_trim(text).len == text.len || buf->data[at] == '"')
+        return;
+    cm_buf_add_text(buf, "\"\"");
+    memmove(buf->data + at + 1, buf->data + at, buf->len - at - 2);
+    buf->data[at] = '"';
+}
+
 static void add_csv_extra(cm_buf_t *buf, const cm_event_extra_t *extra, cm_buf_csv_fn add_text)
 {
     for (int i = 0; i < CM_EXTRA_TEXTS; i++) {
         cm_buf_add_char(buf, ',');
         if (extra != NULL)
-            add_text(buf, extra->text[i]);
+            add_csv_kept(buf, extra->text[i], add_text);
     }
     cm_buf_add_char(buf, ',');
     if (extra != NULL && extra->engaged_ms >= 0)

@@ -86,6 +86,7 @@ int cm_csv_split(cm_str_t data, bool last, cm_csv_record_t *record, size_t *used
             at = begin;
         stop =
             quoted ? split_quoted(data, last, &at, &field) : split_plain(data, last, &at, &field);
+        field.quoted = quoted;
         if (stop == BROKEN)
             return cm_fail(err, CM_EREJECT, "field %zu opens a quote and does not close it",
                            count + 1);
@@ -201,8 +202,15 @@ static void arrange(const cm_csv_columns_t *columns, const cm_csv_record_t *reco
                     cm_arena_t *arena, cm_str_t texts[CM_MAP_STORED])
 {
     for (size_t i = 0; i < columns->count; i++) {
-        if (columns->field[i] != CM_MAP_NONE)
-            texts[columns->field[i]] = trim(cm_csv_text(&record->fields[i], arena));
+        const unsigned char field = columns->field[i];
+        if (field == CM_MAP_NONE)
+            continue;
+        /* An exported text has its blanks in quotes. The nine fields of the first edition never
+         * kept them, and props and engaged_ms are no texts. */
+        const bool kept = record->fields[i].quoted && field >= CM_MAP_NINE &&
+                          field < CM_MAP_NINE + (unsigned)CM_EXTRA_PROPS;
+        const cm_str_t text = cm_csv_text(&record->fields[i], arena);
+        texts[field] = kept ? text : trim(text);
     }
 }
 

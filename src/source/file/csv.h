@@ -15,6 +15,7 @@ enum { CM_CSV_FIELDS = 256 };
 typedef struct cm_csv_field {
     cm_str_t text; /* without the quotes around it */
     bool doubled;  /* holds doubled quotes, see cm_csv_text */
+    bool quoted;
 } cm_csv_field_t;
 
 typedef struct cm_csv_record {
@@ -47,7 +48,8 @@ int cm_csv_header(const cm_csv_record_t *header, const cm_event_map_t *map,
                   cm_csv_columns_t *columns, cm_err_t *err);
 
 /* Makes the event of a record, completed and checked. Blanks around its values are ignored, like
- * those around the names in the header. 0, or CM_EREJECT with the rule that is broken. */
+ * those around the names in the header, but not those of optional texts in quotes. 0, or CM_EREJECT
+ * with the rule that is broken. */
 int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
                  const cm_timestamp_format_t *times, cm_arena_t *arena, cm_event_t *event,
                  cm_err_t *err);

@@ -210,6 +210,24 @@ static void json_and_csv_leave_out_what_is_absent(void **state)
     cm_buf_free(&csv);
 }
 
+/* A reader of CSV ignores blanks around a value without quotes. */
+static void csv_has_blanks_in_quotes(void **state)
+{
+    cm_buf_t csv = CM_BUF_INIT;
+
+    (void)state;
+    cm_event_t event = parse(", \"name\": \" a b\", \"utm_term\": \"\\t\", \"region\": \"\\\"\"");
+    event.row_key = CM_STR("k");
+    for (int safe = 0; safe < 2; safe++)
+        cm_event_add_csv(&csv, &event, (cm_event_csv_t){.extra = true, .safe = safe != 0});
+    assert_string_equal("k,u,1700000000000,https://a.example/,Unknown,Unknown,Unknown,Unknown,"
+                        "Unknown,\" a b\",,,,,\"\t\",,,,\"\"\"\",,,\n"
+                        "k,u,1700000000000,https://a.example/,Unknown,Unknown,Unknown,Unknown,"
+                        "Unknown,\" a b\",,,,,\"'\t\",,,,\"\"\"\",,,\n",
+                        csv.data);
+    cm_buf_free(&csv);
+}
+
 static const char *key_of(const char *more)
 {
     static char key[CM_UUID_TEXT + 1];
@@ -306,6 +324,7 @@ int main(void)
         cmocka_unit_test(the_last_of_equal_fields_counts),
         cmocka_unit_test(equal_fields_take_little_time),
         cmocka_unit_test(json_and_csv_leave_out_what_is_absent),
+        cmocka_unit_test(csv_has_blanks_in_quotes),
         cmocka_unit_test(derives_row_keys),
         cmocka_unit_test(of_copies_the_one_with_more_fields_counts),
         cmocka_unit_test(records_are_edited_as_copies),

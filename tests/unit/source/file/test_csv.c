@@ -205,6 +205,31 @@ static void rejects_events(void **state)
     cm_arena_free(&arena);
 }
 
+/* Blanks are kept in quotes, where the first edition had no field. */
+static void keeps_blanks_in_quotes(void **state)
+{
+    cm_csv_columns_t columns;
+    cm_arena_t arena = CM_ARENA_INIT;
+    cm_event_t event;
+    cm_err_t err;
+    size_t used;
+
+    (void)state;
+    assert_int_equal(
+        0, header("user_id,timestamp,url,name,utm_term,language,props,engaged_ms", &columns, &err));
+    assert_int_equal(1, split(CM_STR("\" u \",5,\"/ \",\"pageview \", \"\t\"\"x\" , de ,\" {} \","
+                                     "\" \""),
+                              true, &used, &err));
+    assert_ok(cm_csv_event(&columns, &record, &as_contracted, &arena, &event, &err), err);
+    expect_str("u", event.user_id);
+    expect_str("/", event.url);
+    expect_str("pageview ", event.extra->text[CM_EXTRA_NAME]);
+    expect_str("\t\"x", event.extra->text[CM_EXTRA_UTM_TERM]);
+    expect_str("de", event.extra->text[CM_EXTRA_LANGUAGE]);
+    expect_str("", event.extra->text[CM_EXTRA_PROPS]);
+    cm_arena_free(&arena);
+}
+
 /* Where a map names the column, so does the reason. */
 static void reasons_name_mapped_columns(void **state)
 {
@@ -248,6 +273,7 @@ int main(void)
         cmocka_unit_test(makes_events),
         cmocka_unit_test(reads_mapped_columns),
         cmocka_unit_test(rejects_events),
+        cmocka_unit_test(keeps_blanks_in_quotes),
         cmocka_unit_test(reasons_name_mapped_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
