@@ -1,6 +1,6 @@
 #include "cassandra_world.h"
 
-#include "event/extra.h"
+#include "random_extra.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +51,33 @@ static void answer_contract(cql_fake_conn_t *c, int stream)
                      world_has.table ? count : 0);
 }
 
+#define NINE "row_key:d user_id:d timestamp:b url:d country:d city:d browser:d os:d device:d"
+#define EXTRA                                                                                      \
+    " name:d referrer:d utm_source:d utm_medium:d utm_campaign:d utm_term:d utm_content:d "        \
+    "browser_version:d os_version:d region:d language:d props:21 engaged_ms:9"
+
+/* The rows that were written, in the first of the ranges. */
+static void answer_rows(cql_fake_conn_t *c, int stream, bool first)
+{
+    cm_buf_t *buf = cql_fake_begin(c, stream, CM_CQL_OP_RESULT);
+    const int count = first ? world_has.row_count : 0;
+
+    world_has.scans += first;
+    cm_cql_add_i32(buf, 2);
+    cql_put_metadata(buf, NINE EXTRA, NULL);
+    cm_cql_add_i32(buf, count);
+    for (int i = 0; i < count; i++) {
+        for (int column = 0; column < CM_CASSANDRA_COLUMNS; column++) {
+            const cm_str_t cell = world_has.rows[i][column];
+            if (cell.data == NULL)
+                cm_cql_add_i32(buf, -1);
+            else
+                cql_put_cell(buf, cell.data, cell.len);
+        }
+    }
+    cql_fake_end(c);
+}
+
 /* Five rows in the first of the ranges; the last one has no user. */
 static void answer_scan(cql_fake_conn_t *c, int stream, bool first)
 {
@@ -58,9 +85,7 @@ static void answer_scan(cql_fake_conn_t *c, int stream, bool first)
 
     world_has.scans += first;
     cm_cql_add_i32(buf, 2);
-    cql_put_metadata(
-        buf, "row_key:d user_id:d timestamp:b url:d country:d city:d browser:d os:d device:d",
-        NULL);
+    cql_put_metadata(buf, NINE, NULL);
     cm_cql_add_i32(buf, first ? 5 : 0);
     for (int i = 0; first && i < 5; i++) {
         char key[16], user[16];
@@ -135,7 +160,8 @@ bool world_answer(cql_fake_conn_t *c, int stream, const char *text, cm_str_t fir
             world_has.extra = CM_EXTRA_COUNT;
         return false;
     } else if (strstr(text, "token(") != NULL) {
-        answer_scan(c, stream, cm_cql_load_i64(first.data) == INT64_MIN);
+        (world_has.extra == CM_EXTRA_COUNT ? answer_rows : answer_scan)(
+            c, stream, cm_cql_load_i64(first.data) == INT64_MIN);
     } else {
         return false;
     }
@@ -164,6 +190,7 @@ int world_setup(void **state)
 
     memset(&world, 0, sizeof world);
     memset(&world_has, 0, sizeof world_has);
+    world_has.random = 5;
     world_has.keyspace = world_has.table = true;
     world_has.column_type = world_has.name_type = "text";
     cql_fake_open(&world.fake, 1);
@@ -194,6 +221,7 @@ int world_teardown(void **state)
     pthread_join(world->thread, NULL);
     cql_fake_shut(&world->fake);
     pthread_mutex_destroy(&world->lock);
+    cm_arena_free(&world_has.cells);
     return 0;
 }
 
@@ -219,6 +247,39 @@ void world_refuse(world_t *world, bool only_read, int code, const char *words)
         fail_msg("\"%s\" does not say \"%s\"", err.text, words);
 }
 
+static void keep_row(void *context, const cm_str_t *values, int count)
+{
+    (void)context;
+    assert_int_equal(CM_CASSANDRA_COLUMNS + 1, count); /* and the time of the write */
+    assert_in_range(world_has.row_count, 0, WORLD_ROWS - 1);
+    cm_str_t *cells = world_has.rows[world_has.row_count++];
+    for (int i = 0; i < CM_CASSANDRA_COLUMNS; i++) {
+        if (values[i].data != NULL)
+            cells[i] = cm_arena_copy(&world_has.cells, values[i]);
+    }
+}
+
+void world_extend(world_t *world)
+{
+    world->settings.extended = true;
+    world_has.extra = CM_EXTRA_COUNT;
+    world->fake.wrote = keep_row;
+}
+
+const cm_str_t *world_row(world_t *world, const cm_event_t *event)
+{
+    const cm_str_t *found = NULL;
+
+    pthread_mutex_lock(&world->lock);
+    for (int i = 0; i < world_has.row_count && found == NULL; i++) {
+        if (cm_str_equal(world_has.rows[i][0], event->row_key))
+            found = world_has.rows[i];
+    }
+    pthread_mutex_unlock(&world->lock);
+    assert_non_null(found);
+    return found;
+}
+
 void world_fill(cm_batch_t *batch, int from, int count)
 {
     cm_batch_clear(batch);
@@ -230,6 +291,8 @@ void world_fill(cm_batch_t *batch, int from, int count)
                               .user_id = CM_STR("visitor"),
                               .timestamp = 1747476303000 + i,
                               .url = CM_STR("https://www.example.com/")};
+        if (world_has.extra == CM_EXTRA_COUNT)
+            event->extra = random_extra(&world_has.random, &batch->arena);
         cm_event_complete(event);
         cm_batch_accept(batch);
     }

@@ -13,7 +13,7 @@
 #include <openssl/ssl.h>
 
 enum { FAKE_NODES = 4, FAKE_CONNS = 16, FAKE_STATEMENTS = 8, FAKE_ROWS = 20000 };
-enum { FAKE_VALUES = 12 }; /* of a row: those that are read */
+enum { FAKE_VALUES = 24 }; /* of a row: those that are read */
 
 /* What happens to the next request of the user (QUERY of a table that is not a system table,
  * EXECUTE, BATCH). */
@@ -57,7 +57,7 @@ struct cql_fake_node {
     int64_t tokens[8];
     int token_count;
     cql_fake_conn_t conns[FAKE_CONNS];
-    char prepared[FAKE_STATEMENTS][300];
+    char prepared[FAKE_STATEMENTS][500];
     int prepared_count;
     fault_t fault;
     int32_t fault_code;

@@ -1,5 +1,6 @@
 /* The copy of Cassandra's table against a model of it: rows are put, overwritten and deleted, with
  * every kind of row key, and after each step the copy reads as the table is. */
+#include "random_extra.h"
 #include "store_support.h"
 
 #include "store/cassandra/mirror.h"
@@ -17,6 +18,8 @@ typedef struct row {
 typedef struct model {
     row_t rows[ROWS];
     uint32_t random;
+    uint64_t extra;    /* what random optional fields are taken from */
+    cm_arena_t fields; /* their memory */
 } model_t;
 
 static uint32_t draw(model_t *model, uint32_t below)
@@ -45,6 +48,11 @@ static cm_event_t event_of(const row_t *row)
     return event;
 }
 
+static void set_extra(row_t *row, const cm_event_extra_t *extra)
+{
+    row->extra = extra != NULL ? *extra : CM_EVENT_EXTRA_NONE;
+}
+
 /* Engagement whose key follows from all that it says. */
 static void name_engagement(row_t *row)
 {
@@ -63,6 +71,7 @@ static void begin(model_t *model)
 {
     memset(model, 0, sizeof *model);
     model->random = 7;
+    model->extra = 11;
     for (int i = 0; i < ROWS; i++) {
         row_t *row = &model->rows[i];
         snprintf(row->user, sizeof row->user, "user-%d", i % 20);
@@ -76,6 +85,8 @@ static void begin(model_t *model)
             snprintf(row->key, sizeof row->key, "key %d", i);
         if (i % 9 == 0)
             name_engagement(row);
+        else
+            set_extra(row, random_extra(&model->extra, &model->fields));
     }
 }
 
@@ -147,13 +158,13 @@ static void check(cm_mirror_t *mirror, const model_t *model)
     cm_reader_close(reader);
 }
 
-/* Changes a row: its text, its time (then its key may follow no more, or follow again), or whether
- * it is there. */
+/* Changes a row: its text, its time (then its key may follow no more, or follow again), its
+ * optional fields, or whether it is there. */
 static bool change(model_t *model, row_t *row)
 {
     const row_t before = *row;
 
-    switch (draw(model, 7)) {
+    switch (draw(model, 8)) {
     case 0:
         row->present = false;
         break;
@@ -170,8 +181,9 @@ static bool change(model_t *model, row_t *row)
             row->extra.text[CM_EXTRA_NAME].len > 0 ? (int32_t)draw(model, 3) : -1;
         break;
     case 4:
+    case 5:
         row->present = true;
-        row->extra.text[CM_EXTRA_PROPS] = draw(model, 2) ? CM_STR("{\"a\": 1}") : CM_STR("");
+        set_extra(row, random_extra(&model->extra, &model->fields));
         break;
     default:
         row->present = true;
@@ -238,6 +250,7 @@ static void it_is_as_the_table(void **state)
     check(mirror, &model);
     assert_int_equal(0, cm_mirror_replaced(mirror));
     cm_mirror_close(mirror);
+    cm_arena_free(&model.fields);
     test_remove(directory);
 }
 
@@ -262,6 +275,7 @@ static void nothing_by_halves(void **state)
     assert_ok(cm_mirror_open(directory, NULL, &mirror, &err), err);
     check(mirror, &model);
     cm_mirror_close(mirror);
+    cm_arena_free(&model.fields);
     test_remove(directory);
 }
 

@@ -492,6 +492,85 @@ static void readers_share_one_scan(void **state)
     cm_sink_close(&store->sink);
 }
 
+/* ---- optional fields ---- */
+
+/* The cells are the fields in the contract's order. A text that is absent is empty, an engaged time
+ * that is absent is not written. */
+static void check_cells(const cm_str_t *cells, const cm_event_t *event)
+{
+    const cm_event_extra_t extra = cm_event_extra_of(event);
+
+    cells += CM_CASSANDRA_NINE;
+    for (int i = 0; i < CM_EXTRA_PROPS; i++) {
+        assert_non_null(cells[i].data);
+        assert_true(cm_str_equal(extra.text[i], cells[i]));
+    }
+    assert_int_equal(extra.text[CM_EXTRA_PROPS].len > 0,
+                     cm_cql_load_i32(cells[CM_EXTRA_PROPS].data) > 0);
+    if (extra.engaged_ms < 0) {
+        assert_null(cells[CM_EXTRA_ENGAGED].data);
+    } else {
+        assert_int_equal(4, cells[CM_EXTRA_ENGAGED].len);
+        assert_int_equal(extra.engaged_ms, cm_cql_load_i32(cells[CM_EXTRA_ENGAGED].data));
+    }
+}
+
+typedef struct expected {
+    const cm_batch_t *written;
+    int count, with[CM_EXTRA_COUNT]; /* events, and those that have the field */
+} expected_t;
+
+static int take_written(void *context, const cm_batch_t *batch, cm_err_t *err)
+{
+    expected_t *expected = context;
+
+    (void)err;
+    assert_int_equal(0, batch->dead_count);
+    for (size_t i = 0; i < batch->count; i++) {
+        const cm_event_t *got = &batch->events[i];
+        int64_t at = -1;
+        assert_true(cm_str_to_i64((cm_str_t){got->row_key.data + 1, got->row_key.len - 1}, &at));
+        assert_in_range(at, 0, expected->written->count - 1);
+        const cm_event_t *event = &expected->written->events[at];
+        assert_int_equal(event->timestamp, got->timestamp);
+        assert_true(cm_event_extra_equal(event->extra, got->extra));
+        expected->count++;
+        if (got->extra == NULL)
+            continue;
+        for (int field = 0; field < CM_EXTRA_TEXTS; field++)
+            expected->with[field] += got->extra->text[field].len > 0;
+        expected->with[CM_EXTRA_ENGAGED] += got->extra->engaged_ms >= 0;
+    }
+    return 0;
+}
+
+/* Whatever optional fields an event has, they are what is written, and what is read again. */
+static void optional_fields_come_back(void **state)
+{
+    enum { EVENTS = 300 };
+    world_t *world = *state;
+    cm_batch_t batch = CM_BATCH_INIT;
+    expected_t expected = {.written = &batch};
+    cm_account_t account = {0};
+    cm_err_t err = {0};
+
+    world_extend(world);
+    cm_store_t *store = world_open_store(world, NULL);
+    world_fill(&batch, 0, EVENTS);
+    assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
+    assert_ok(cm_sink_commit(&store->sink, &err), err);
+    world_check_seen(world, EVENTS, 1, 1);
+    for (int i = 0; i < EVENTS; i++)
+        check_cells(world_row(world, &batch.events[i]), &batch.events[i]);
+    assert_ok(cm_store_scan(store, take_written, &expected, &account, &err), err);
+    assert_int_equal(EVENTS, expected.count);
+    assert_int_equal(EVENTS, account.accepted);
+    for (int field = 0; field < CM_EXTRA_COUNT; field++)
+        assert_in_range(expected.with[field], EVENTS / 20, EVENTS / 2);
+    cm_batch_free(&batch);
+    cm_sink_close(&store->sink);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -501,7 +580,7 @@ int main(void)
         TEST(with_a_time_to_live),    TEST(it_goes_on_by_itself),
         TEST(the_waiter_ends_it),     TEST(the_slow_node_is_named),
         TEST(overload_is_waited_for), TEST(every_row_once),
-        TEST(readers_share_one_scan),
+        TEST(readers_share_one_scan), TEST(optional_fields_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
