@@ -72,7 +72,7 @@ static int open_all(ingest_t *self)
     int rc = cm_timestamp_format_open(&asked->intake.times, &self->times, &app->err);
     if (rc == 0)
         rc = cm_intake_init(&self->intake, &env, cm_store_engine(&self->target),
-                            asked->intake.geoip, &app->err);
+                            &asked->intake.enrich, &app->err);
     if (rc == 0)
         rc = cm_pipeline_reach(&env, open_store, self, &self->retries, &app->err);
     if (rc < 0)
@@ -235,7 +235,8 @@ const cm_command_t cm_cmd_ingest = {
         "A message that breaks a rule goes to the topic of the dead letters, its bytes and key "
         "unchanged, with the headers reason, origin and time.\n"
         "A message may also have the fields ip and user_agent: country, city, browser, os and "
-        "device are filled in from them when they are missing.\n"
+        "device are filled in from them when they are missing; visits of bots are left out and "
+        "counted.\n"
         "The program waits for a broker or a store that does not answer. Ctrl-C or SIGTERM "
         "stores the events that were read, commits and prints the account.\n"
         " clickmill ingest --brokers kafka1:9092,kafka2:9092 --until-end\n"

@@ -2,7 +2,6 @@
 #include "cmd/process.h"
 
 #include "cmd/commands.h"
-#include "enrich/options.h"
 #include "index/options.h"
 #include "pipeline/intake_options.h"
 #include "pipeline/windows.h"
@@ -73,10 +72,10 @@ static const cm_option_t options[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_processing_options_t, times),
      .rows = cm_timestamp_ingest_options},
-    {.name = "geoip",
+    {.name = "enrich",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_processing_options_t, geoip),
-     .rows = cm_enrich_geoip_option},
+     .offset = offsetof(cm_processing_options_t, enrich),
+     .rows = cm_enrich_message_option_rows},
     {.name = "spark",
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_processing_options_t, spark),

@@ -3,6 +3,7 @@
 #define CM_CMD_PROCESS_H
 
 #include "cmd/app.h"
+#include "enrich/options.h"
 #include "event/timestamp_options.h"
 #include "kafka/options.h"
 #include "pipeline/spark/spark.h"
@@ -18,7 +19,7 @@ typedef struct cm_processing_options {
     cm_index_options_t index;
     cm_kafka_options_t kafka;
     int engine;
-    const char *geoip;
+    cm_enrich_settings_t enrich; /* of its geoip and bots */
     cm_timestamp_options_t times;
     cm_spark_options_t spark;
 } cm_processing_options_t;

@@ -49,7 +49,7 @@ static int open_all(follower_t *self)
     refreshing.rebuild = asked->rebuild;
     int rc = cm_timestamp_format_open(&asked->times, &self->times, &app->err);
     if (rc == 0)
-        rc = cm_intake_init(&self->intake, &env, NULL, asked->geoip, &app->err);
+        rc = cm_intake_init(&self->intake, &env, NULL, &asked->enrich, &app->err);
     if (rc == 0)
         rc = cm_store_open_directory(app->global.data_dir, app->clock, &self->store, &app->err);
     const cm_intake_options_t intake = {.kafka = &asked->kafka,

@@ -108,7 +108,7 @@ static int open_way(runner_t *runner)
         rc = cm_traffic_open(&traffic, topic ? CM_TRAFFIC_PACED : CM_TRAFFIC_DUE, true, app->clock,
                              app->stop, &source, &app->err);
     if (rc == 0)
-        rc = cm_cluster_open(&run->cluster, app, &asked->cluster, asked->collect.enrich.geoip,
+        rc = cm_cluster_open(&run->cluster, app, &asked->cluster, &asked->collect.enrich,
                              run->store, &run->pipeline, &source, &sink);
     cm_pipeline_start(&run->pipeline, &env, source, sink); /* owns the source from now on */
     run->pipeline.commit_ms = COMMIT_MS;

@@ -55,11 +55,12 @@ static int open_topic(cm_cluster_t *cluster, const cm_pipeline_env_t *env, cm_st
 }
 
 int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_options_t *options,
-                    const char *geoip, cm_store_t *embedded, cm_pipeline_t *pipeline,
-                    cm_source_t **traffic, cm_sink_t **sink)
+                    const cm_enrich_settings_t *enrich, cm_store_t *embedded,
+                    cm_pipeline_t *pipeline, cm_source_t **traffic, cm_sink_t **sink)
 {
     const cm_pipeline_env_t env = cm_app_env(app);
     const bool topic = cm_sink_is_topic(&options->sink);
+    const cm_enrich_settings_t unused = {.geoip = NULL}; /* without a topic */
 
     *cluster = (cm_cluster_t){.app = app, .options = options};
     cluster->store = cm_app_store_settings(app, &options->store);
@@ -68,7 +69,7 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
     cm_letters_open(&cluster->letters, &env, app->global.data_dir, &embedded->sink);
     *sink = &embedded->sink;
     int rc = cm_intake_init(&cluster->intake, &env, cm_store_engine(&cluster->store),
-                            topic ? geoip : NULL, &app->err);
+                            topic ? enrich : &unused, &app->err);
     if (rc == 0 && !cm_store_in_data_dir(&cluster->store)) {
         rc = cm_pipeline_reach(&env, open_remote, cluster, &cluster->retries, &app->err);
         if (rc == 0)

@@ -39,12 +39,12 @@ typedef struct cm_cluster {
 } cm_cluster_t;
 
 /* Opens what the options ask for, and waits for servers that do not answer, with a line per
- * attempt. `geoip` is what messages are enriched with. `*traffic` (NULL: none) is what the run
+ * attempt. `enrich` is how messages are enriched. `*traffic` (NULL: none) is what the run
  * makes; it becomes what the run is to read from: the topic, where there is one. `*sink` becomes
  * where the run is to put events. `pipeline` is the run's, which is started later. CM_ESTOP. */
 int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_options_t *options,
-                    const char *geoip, cm_store_t *embedded, cm_pipeline_t *pipeline,
-                    cm_source_t **traffic, cm_sink_t **sink);
+                    const cm_enrich_settings_t *enrich, cm_store_t *embedded,
+                    cm_pipeline_t *pipeline, cm_source_t **traffic, cm_sink_t **sink);
 
 /* Appends where events go, for the run's first line: ", through ... and into ...". */
 void cm_cluster_describe(const cm_cluster_t *cluster, cm_buf_t *text);

@@ -149,11 +149,6 @@ static void fill_place(cm_enricher_t *enricher, cm_str_t address, cm_arena_t *ar
         fill(region, place.region, arena);
 }
 
-static const cm_ua_t *find_agent(cm_enricher_t *enricher, cm_str_t agent)
-{
-    return cm_ua_find(enricher->parser, unescape(enricher, agent));
-}
-
 /* A version is filled only if it is that of the event's browser or system. */
 static void fill_agent(const cm_ua_t *ua, cm_arena_t *arena, cm_event_t *event,
                        cm_event_extra_t *extra)
@@ -179,6 +174,21 @@ static void fill_bot(const cm_ua_t *ua, cm_arena_t *arena, cm_event_extra_t *ext
         cm_props_add(extra->text[CM_EXTRA_PROPS], ours, CM_PROPS_OURS, arena);
 }
 
+/* Takes what the user agent says, if there is one. The kind of a bot whose event is left out. */
+static cm_bot_kind_t take_agent(cm_enricher_t *enricher, cm_str_t agent, cm_arena_t *arena,
+                                cm_event_t *event, cm_event_extra_t *extra)
+{
+    if (agent.len == 0)
+        return CM_BOT_NONE;
+    const cm_ua_t *ua = cm_ua_find(enricher->parser, unescape(enricher, agent));
+    if (ua->bot.kind != CM_BOT_NONE && !enricher->enrichment->options.keep_bots)
+        return ua->bot.kind;
+    fill_agent(ua, arena, event, extra);
+    if (ua->bot.kind != CM_BOT_NONE)
+        fill_bot(ua, arena, extra);
+    return CM_BOT_NONE;
+}
+
 cm_bot_kind_t cm_enricher_visit(void *context, const cm_enrich_visit_t *visit, cm_arena_t *arena,
                                 cm_event_t *event, cm_enrich_cut_t *cut)
 {
@@ -188,14 +198,9 @@ cm_bot_kind_t cm_enricher_visit(void *context, const cm_enrich_visit_t *visit, c
                                       .drop_query = options->drop_query};
     cm_event_extra_t extra = cm_event_extra_of(event);
 
-    if (visit->agent.len > 0) {
-        const cm_ua_t *ua = find_agent(enricher, visit->agent);
-        if (ua->bot.kind != CM_BOT_NONE && !options->keep_bots)
-            return ua->bot.kind;
-        fill_agent(ua, arena, event, &extra);
-        if (ua->bot.kind != CM_BOT_NONE)
-            fill_bot(ua, arena, &extra);
-    }
+    const cm_bot_kind_t bot = take_agent(enricher, visit->agent, arena, event, &extra);
+    if (bot != CM_BOT_NONE)
+        return bot;
     fill_place(enricher, visit->address, arena, event, &extra);
     cm_arrival_fill(&rules, visit, event->url, arena, &extra, cut);
     if (rules.clean)
@@ -204,28 +209,23 @@ cm_bot_kind_t cm_enricher_visit(void *context, const cm_enrich_visit_t *visit, c
     return CM_BOT_NONE;
 }
 
-static bool lacks_agent(const cm_event_t *event, const cm_event_extra_t *extra)
-{
-    return event->browser.len == 0 || event->os.len == 0 || event->device.len == 0 ||
-           extra->text[CM_EXTRA_BROWSER_VERSION].len == 0 ||
-           extra->text[CM_EXTRA_OS_VERSION].len == 0;
-}
-
-void cm_enricher_fill(void *context, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
-                      cm_event_t *event)
+cm_bot_kind_t cm_enricher_fill(void *context, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
+                               cm_event_t *event)
 {
     cm_enricher_t *enricher = context;
     cm_event_extra_t extra = cm_event_extra_of(event);
     cm_err_t err;
 
-    if (agent.len > 0 && lacks_agent(event, &extra))
-        fill_agent(find_agent(enricher, agent), arena, event, &extra);
+    const cm_bot_kind_t bot = take_agent(enricher, agent, arena, event, &extra);
+    if (bot != CM_BOT_NONE)
+        return bot;
     if (address.len > 0) {
         if (cm_enrichment_start(enricher->enrichment, &err) < 0)
             note_failure(enricher->enrichment, &err);
         fill_place(enricher, address, arena, event, &extra);
     }
     event->extra = cm_event_extra_keep(&extra, arena);
+    return CM_BOT_NONE;
 }
 
 int cm_enrichment_check(cm_enrichment_t *enrichment, cm_err_t *err)

@@ -39,9 +39,9 @@ cm_bot_kind_t cm_enricher_visit(void *enricher, const cm_enrich_visit_t *visit, 
                                 cm_event_t *event, cm_enrich_cut_t *cut);
 
 /* A cm_event_json_fill_fn whose context is a cm_enricher_t. Starts the enrichment if necessary.
- * Fills empty fields and leaves no event out. */
-void cm_enricher_fill(void *enricher, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
-                      cm_event_t *event);
+ * Fills empty fields, leaves the URL as it is, and treats bots as cm_enricher_visit() does. */
+cm_bot_kind_t cm_enricher_fill(void *enricher, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
+                               cm_event_t *event);
 
 /* CM_EINPUT, with the number of failed look-ups, when the GeoIP database is broken; otherwise 0. */
 int cm_enrichment_check(cm_enrichment_t *enrichment, cm_err_t *err);

@@ -10,7 +10,7 @@ const cm_option_t cm_enrich_geoip_option[] = {
     {.name = NULL},
 };
 
-const cm_option_t cm_enrich_option_rows[] = {
+const cm_option_t cm_enrich_message_option_rows[] = {
     {.name = "geoip",
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_enrich_settings_t, geoip),
@@ -24,6 +24,11 @@ const cm_option_t cm_enrich_option_rows[] = {
      .key = "enrich.bots",
      .help = "visits of bots; auto drops them, but keeps them with --all; kept ones have props.bot "
              "and props.bot_kind"},
+    {.name = NULL},
+};
+
+const cm_option_t cm_enrich_option_rows[] = {
+    {.name = "messages", .type = CM_OPT_ROWS, .rows = cm_enrich_message_option_rows},
     {.name = "clean-urls",
      .type = CM_OPT_FLAG,
      .offset = offsetof(cm_enrich_settings_t, clean_urls),
@@ -78,11 +83,11 @@ void cm_enrich_thread_open(cm_enrich_thread_t *enriching, const cm_enrich_settin
     enriching->variant = cm_enrich_variant(&wanted);
 }
 
-int cm_enrich_thread_open_geoip(cm_enrich_thread_t *enriching, const char *geoip,
-                                const cm_log_t *log, cm_err_t *err)
+int cm_enrich_thread_open_messages(cm_enrich_thread_t *enriching, const cm_enrich_settings_t *given,
+                                   const cm_log_t *log, cm_err_t *err)
 {
-    cm_enrich_thread_open(enriching, &(cm_enrich_settings_t){.geoip = geoip}, true, log);
-    return geoip != NULL ? cm_enrichment_start(enriching->enrichment, err) : 0;
+    cm_enrich_thread_open(enriching, given, false, log);
+    return given->geoip != NULL ? cm_enrichment_start(enriching->enrichment, err) : 0;
 }
 
 void cm_enrich_thread_close(cm_enrich_thread_t *enriching)

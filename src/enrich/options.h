@@ -24,7 +24,10 @@ typedef struct cm_enrich_settings {
 /* The option of the database alone, for a const char *. */
 extern const cm_option_t cm_enrich_geoip_option[];
 
-/* The options of a cm_enrich_settings_t. */
+/* The options of a cm_enrich_settings_t that concern messages of a topic: --geoip, --bots. */
+extern const cm_option_t cm_enrich_message_option_rows[];
+
+/* All options of a cm_enrich_settings_t. */
 extern const cm_option_t cm_enrich_option_rows[];
 
 /* What decides which referrers count; lists for cm_attribution_rules_new(). */
@@ -48,9 +51,10 @@ typedef struct cm_enrich_thread {
 void cm_enrich_thread_open(cm_enrich_thread_t *enriching, const cm_enrich_settings_t *given,
                            bool all, const cm_log_t *log);
 
-/* The same for messages of a topic. If `geoip` names a database, it is opened now: CM_EINPUT. */
-int cm_enrich_thread_open_geoip(cm_enrich_thread_t *enriching, const char *geoip,
-                                const cm_log_t *log, cm_err_t *err);
+/* The same for messages of a topic. If the settings name a database, it is opened now: CM_EINPUT.
+ */
+int cm_enrich_thread_open_messages(cm_enrich_thread_t *enriching, const cm_enrich_settings_t *given,
+                                   const cm_log_t *log, cm_err_t *err);
 
 void cm_enrich_thread_close(cm_enrich_thread_t *enriching);
 

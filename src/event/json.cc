@@ -368,7 +368,9 @@ int parse_fully(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_even
     if (!into.has_time)
         return cm_fail(err, CM_EREJECT, "timestamp is missing");
     if (seen.address.len > 0 || seen.agent.len > 0)
-        json->fill(json->fill_context, seen.address, seen.agent, arena, event);
+        rc = json->fill(json->fill_context, seen.address, seen.agent, arena, event);
+    if (rc != CM_BOT_NONE)
+        return rc;
     if ((rc = cm_event_check(event, true, err)) < 0)
         return rc;
     cm_event_complete(event);

@@ -4,6 +4,7 @@
 #ifndef CM_EVENT_JSON_H
 #define CM_EVENT_JSON_H
 
+#include "event/bot.h"
 #include "event/event.h"
 #include "event/map.h"
 
@@ -18,9 +19,9 @@ void cm_event_json_free(cm_event_json_t *json);
 /* Fills empty fields of an event from two fields that are not the contract's: the address (field
  * `ip` or `address`) and the user agent (`user_agent` or `userAgent`). One of them may be empty;
  * both live during the call. What it fills in lives as long as `arena` and follows the contract's
- * rules. */
-typedef void (*cm_event_json_fill_fn)(void *context, cm_str_t address, cm_str_t agent,
-                                      cm_arena_t *arena, cm_event_t *event);
+ * rules. CM_BOT_NONE, or the kind of the bot that made the event, which is then left out. */
+typedef cm_bot_kind_t (*cm_event_json_fill_fn)(void *context, cm_str_t address, cm_str_t agent,
+                                               cm_arena_t *arena, cm_event_t *event);
 
 /* From now on `fill` is called for messages with one of those fields, and the fields do not count
  * as unknown. */
@@ -34,7 +35,8 @@ void cm_event_json_set_map(cm_event_json_t *json, const cm_event_map_t *map);
 
 /* Parses one JSON object into `event`, completes and checks it. Its strings are in `arena` or in
  * `text` itself. Adds the number of unknown fields to `unknown`. 0, or CM_EREJECT with the broken
- * rule. CM_EVENT_JSON_PADDING bytes after `text` must be readable. */
+ * rule; or, above 0, the kind of the bot whose event is to be left out (cm_batch_skip_bot()): it is
+ * neither completed nor checked. CM_EVENT_JSON_PADDING bytes after `text` must be readable. */
 int cm_event_json_parse(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
                         uint64_t *unknown, cm_err_t *err);
 

@@ -37,13 +37,13 @@ static int wait_for_store(void *context, uint64_t retries, const char *reason)
 }
 
 int cm_intake_init(cm_intake_t *intake, const cm_pipeline_env_t *env, const char *store_engine,
-                   const char *geoip, cm_err_t *err)
+                   const cm_enrich_settings_t *enrich, cm_err_t *err)
 {
     *intake = (cm_intake_t){.env = *env,
                             .store_engine = store_engine,
                             .store_waiter = {wait_for_store, intake},
                             .dead_waiter = {wait_for_dead, intake}};
-    return cm_enrich_thread_open_geoip(&intake->enriching, geoip, env->log, err);
+    return cm_enrich_thread_open_messages(&intake->enriching, enrich, env->log, err);
 }
 
 /* ---- opening ---- */

@@ -44,10 +44,10 @@ typedef struct cm_intake {
 
 /* To be called first: makes the waiter, and what completes messages that have an address or a user
  * agent. `store_engine`: of the store that gets the events (cm_store_engine()), for the sentences
- * of a wait; NULL: that store waits for no server. `geoip`: its database (NULL: the built-in one).
- * CM_EINPUT. To be closed also after a failure. */
+ * of a wait; NULL: that store waits for no server. `enrich`: its database, and what becomes of
+ * bots. CM_EINPUT. To be closed also after a failure. */
 int cm_intake_init(cm_intake_t *intake, const cm_pipeline_env_t *env, const char *store_engine,
-                   const char *geoip, cm_err_t *err);
+                   const cm_enrich_settings_t *enrich, cm_err_t *err);
 
 /* Opens the topic, and that of the dead letters. Brokers that do not answer are waited for, with a
  * line per attempt. CM_ESTOP, CM_EUSAGE, CM_EINPUT. To be closed also after a failure. */

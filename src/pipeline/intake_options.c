@@ -1,7 +1,5 @@
 #include "pipeline/intake_options.h"
 
-#include "enrich/options.h"
-
 const cm_option_t cm_intake_option_rows[] = {
     {.name = "count",
      .type = CM_OPT_INT,
@@ -38,10 +36,10 @@ const cm_option_t cm_intake_option_rows[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_intake_given_t, times),
      .rows = cm_timestamp_ingest_options},
-    {.name = "geoip",
+    {.name = "enrich",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_intake_given_t, geoip),
-     .rows = cm_enrich_geoip_option},
+     .offset = offsetof(cm_intake_given_t, enrich),
+     .rows = cm_enrich_message_option_rows},
     {.name = NULL},
 };
 

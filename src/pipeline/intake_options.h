@@ -4,6 +4,7 @@
 #define CM_PIPELINE_INTAKE_OPTIONS_H
 
 #include "base/options.h"
+#include "enrich/options.h"
 #include "event/timestamp_options.h"
 #include "kafka/options.h"
 
@@ -16,7 +17,7 @@ typedef struct cm_intake_given {
     int resume;  /* CM_INTAKE_RESUME_STORE ... */
     int dead_to; /* CM_INTAKE_DEAD_TO_TOPIC ... */
     cm_timestamp_options_t times;
-    const char *geoip;
+    cm_enrich_settings_t enrich; /* of its geoip and bots */
 } cm_intake_given_t;
 
 /* For a cm_intake_given_t, with the keys of `ingest`. */

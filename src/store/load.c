@@ -136,9 +136,15 @@ static void take_line(worker_t *worker, cm_str_t line)
     }
     if (cm_line_blank(line))
         return;
-    if (cm_event_json_parse(worker->json, line, &worker->arena, &worker->group[worker->group_count],
-                            &account->unknown_fields, &why) < 0) {
+    const int rc =
+        cm_event_json_parse(worker->json, line, &worker->arena, &worker->group[worker->group_count],
+                            &account->unknown_fields, &why);
+    if (rc < 0) {
         reject(worker, line, why.text);
+        return;
+    }
+    if (rc > 0) {
+        cm_batch_skip_bot(&worker->rest, (cm_bot_kind_t)rc);
         return;
     }
     cm_account_accept(account, &worker->group[worker->group_count]);

@@ -512,9 +512,9 @@ def test_messages_that_say_more(t):
               ("Chile", "Lima", "x", "Unknown", "Unknown"), ("Unknown",) * 5, ("Unknown",) * 5]
     path = t.write("events.jsonl", events)
     for road in ("file", "pipe", "one"):
-        options = ["--data", road, "--json", "--geoip", own]
+        options = ["--data", road, "--json", "--geoip", own, "--bots", "keep"]
         if road == "pipe":
-            account = t.ingest(events, "--geoip", own, data=road)
+            account = t.ingest(events, "--geoip", own, "--bots", "keep", data=road)
         else:
             threads = ["--threads", "1"] if road == "one" else []
             account = t.clickmill("import", *options, *threads, path).json
@@ -530,9 +530,37 @@ def test_messages_that_say_more(t):
                 + [(None,) * 4] * 3, "regions and versions by " + road)
         t.equal({event["url"] for event in got}, {"/a?gclid=1"}, "URLs by " + road)
         t.true("192.0.2" not in "".join(lines), "an address is stored")
+        t.equal([event.get("props") for event in got],
+                [None, {"bot": "curl", "bot_kind": "http-library"}] + [None] * 3, "props by " + road)
     failed = t.clickmill("import", "--data", "x", "--geoip", "none.mmdb", path, check=INPUT)
     t.says(failed, "none.mmdb: No such file")
     t.true(not os.path.exists(t.path("x")), "something is imported without the database")
+
+
+def test_messages_of_bots(t):
+    """JSON with the user agent of a bot, by every road: left out and counted, as in a log."""
+    base = {"user_id": "u", "url": "/"}
+    events = [dict(base, timestamp=1, user_agent=FIREFOX),
+              # What the event states about its browser does not matter.
+              dict(base, timestamp=2, user_agent="curl/8", browser="x", os="y", device="z"),
+              dict(base, timestamp=3, browser="curl")]
+    path = t.write("events.jsonl", events)
+    for road, options in (("file", []), ("one", ["--threads", "1"]), ("array", ["--format", "json"]),
+                          ("pipe", [])):
+        if road == "pipe":
+            account = t.ingest(events, data=road)
+        else:
+            account = t.clickmill("import", "--data", road, "--json", *options, path).json
+        t.equal([account[name] for name in ("read", "accepted", "rejected", "skipped", "bots")],
+                [3, 2, 0, 1, 1], "account by " + road)
+        t.equal(account["bots_by_kind"], {"http-library": 1}, "kinds by " + road)
+        lines = t.clickmill("export", "--data", road).out.splitlines()
+        t.equal([json.loads(line)["timestamp"] for line in lines], [1, 3], "events by " + road)
+    # With other options the file is another one, from its beginning.
+    account = t.clickmill("import", "--data", "file", "--json", "--bots", "keep", path).json
+    t.equal((account["accepted"], account.get("bots")), (3, None), "account with bots")
+    lines = t.clickmill("export", "--data", "file").out.splitlines()
+    t.equal(sorted(json.loads(line)["timestamp"] for line in lines), [1, 2, 3], "events with bots")
 
 
 def test_other_formats_stay_as_they_are(t):

@@ -391,6 +391,31 @@ EVENT = {"row_key": "k-1", "user_id": "jané", "timestamp": 1747476303000,
 
 
 @slow
+def test_bots(t):
+    """Messages with the user agent of a bot, for all that reads the topic."""
+    topic = kafka().topic(1)
+    topic.send([(b"u", json.dumps({"user_id": "u", "timestamp": at, "url": "/", **agent}).encode())
+                for at, agent in ((1, {"user_agent": "Mozilla/5.0 Firefox/125.0"}), (2, {}),
+                                  (3, {"user_agent": "curl/8"}))])
+    kept = {"bot": "curl", "bot_kind": "http-library"}
+    for command, options, wanted in (("ingest", [], [1, 2]), ("ingest", ["--bots", "keep"], [1, 2, 3]),
+                                     ("process", ["--follow"], [1, 2]),
+                                     ("process", ["--follow", "--bots", "keep"], [1, 2, 3])):
+        data = "-".join([command, *options])
+        account = t.clickmill(command, *topic.options, "--data", data, "--until-end", "--json",
+                              *options).json
+        if command == "ingest":
+            t.equal((account["read"], account["accepted"], account["skipped"]),
+                    (3, len(wanted), 3 - len(wanted)), "account of " + data)
+            t.equal(account.get("bots_by_kind"), None if 3 in wanted else {"http-library": 1},
+                    "kinds of " + data)
+            t.equal(account["partitions"][0]["position"], 3, "position of " + data)
+        events = [json.loads(line) for line in exported(t, data)]
+        t.equal({event["timestamp"]: event.get("props") for event in events},
+                {at: kept if at == 3 else None for at in wanted}, "events of " + data)
+
+
+@slow
 def test_plain_python_clients(t):
     """json.dumps of the nine fields is ingested unchanged; what `produce` sends is read."""
     topic = kafka().topic()

@@ -8,8 +8,14 @@ static void take_event(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch
     uint64_t unknown = 0;
     cm_event_t *event = cm_batch_slot(batch);
 
-    if (cm_event_json_parse(file->json, line->text, &batch->arena, event, &unknown, &why) < 0) {
+    const int rc =
+        cm_event_json_parse(file->json, line->text, &batch->arena, event, &unknown, &why);
+    if (rc < 0) {
         cm_file_reject(file, batch, line->text, line->number, why.text);
+        return;
+    }
+    if (rc > 0) {
+        cm_batch_skip_bot(batch, (cm_bot_kind_t)rc);
         return;
     }
     cm_batch_accept(batch);

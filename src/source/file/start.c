@@ -109,7 +109,7 @@ static void make_identity(cm_file_t *file, uint64_t print)
                   (unsigned long long)print, format_names[file->format],
                   file->options.all ? "all" : "pages", (int)site->len,
                   site->len > 0 ? site->data : "");
-    if (file->options.variant != NULL && file->reader == &cm_file_accesslog)
+    if (file->options.variant != NULL)
         cm_buf_printf(&file->identity, ":%s", file->options.variant);
     free(path);
 }

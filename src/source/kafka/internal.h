@@ -90,10 +90,10 @@ void cm_source_kafka_close_witness(cm_source_kafka_t *self);
 ssize_t cm_source_kafka_ready(cm_source_kafka_t *self, rd_kafka_message_t *const *messages,
                               size_t count, cm_err_t *err);
 
-/* The JSON text of a message: itself, or what its schema makes of it, in the batch's memory.
- * CM_EREJECT. */
-int cm_source_kafka_text(cm_source_kafka_t *self, cm_str_t value, cm_arena_t *arena, cm_str_t *text,
-                         cm_err_t *err);
+/* Adds the message, which has a value, to the batch: as an event, as a bot's visit that is left
+ * out, or as a dead letter. Padding is behind `value`. */
+void cm_source_kafka_take(cm_source_kafka_t *self, cm_batch_t *batch,
+                          const rd_kafka_message_t *message, cm_str_t value);
 
 /* Adds the message to the batch as a dead letter: `reason`, or that its value is in a format that
  * other programs write. */

@@ -54,8 +54,6 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
                          cm_str_t text, cm_batch_t *batch)
 {
     cm_source_kafka_part_t *part = cm_source_kafka_parts_find(&self->parts, message->partition);
-    cm_str_t json;
-    cm_err_t why;
 
     /* A message from before a rebalance or a seek: the consumer that has the partition now reads
      * it. */
@@ -80,12 +78,8 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
         cm_source_kafka_reject(self, batch, message, text,
                                message->payload == NULL ? cm_envelope_tombstone
                                                         : "the message is empty");
-    else if (cm_source_kafka_text(self, text, &batch->arena, &json, &why) == 0 &&
-             cm_event_json_parse(self->json, json, &batch->arena, cm_batch_slot(batch),
-                                 &batch->account.unknown_fields, &why) == 0)
-        cm_batch_accept(batch);
     else
-        cm_source_kafka_reject(self, batch, message, text, why.text);
+        cm_source_kafka_take(self, batch, message, text);
     if (self->options.count > 0)
         self->left--;
 }

@@ -30,8 +30,9 @@ ssize_t cm_source_kafka_ready(cm_source_kafka_t *self, rd_kafka_message_t *const
     return (ssize_t)count;
 }
 
-int cm_source_kafka_text(cm_source_kafka_t *self, cm_str_t value, cm_arena_t *arena, cm_str_t *text,
-                         cm_err_t *err)
+/* The JSON text of a message: itself, or what its schema makes of it, in the memory of `arena`. */
+static int find_text(cm_source_kafka_t *self, cm_str_t value, cm_arena_t *arena, cm_str_t *text,
+                     cm_err_t *err)
 {
     char *copy;
 
@@ -67,4 +68,22 @@ void cm_source_kafka_reject(cm_source_kafka_t *self, cm_batch_t *batch,
     dead->key = (cm_str_t){NULL, 0};
     if (message->key != NULL)
         dead->key = cm_arena_copy(&batch->arena, (cm_str_t){message->key, message->key_len});
+}
+
+void cm_source_kafka_take(cm_source_kafka_t *self, cm_batch_t *batch,
+                          const rd_kafka_message_t *message, cm_str_t value)
+{
+    cm_str_t json;
+    cm_err_t why;
+
+    int rc = find_text(self, value, &batch->arena, &json, &why);
+    if (rc == 0)
+        rc = cm_event_json_parse(self->json, json, &batch->arena, cm_batch_slot(batch),
+                                 &batch->account.unknown_fields, &why);
+    if (rc == 0)
+        cm_batch_accept(batch);
+    else if (rc > 0)
+        cm_batch_skip_bot(batch, (cm_bot_kind_t)rc);
+    else
+        cm_source_kafka_reject(self, batch, message, value, why.text);
 }

@@ -257,6 +257,38 @@ static void kept_bots_have_a_name(void **state)
     cm_arena_free(&arena);
 }
 
+/* A message keeps its URL and what it states; its bots are treated as those of a log. */
+static void messages_of_bots(void **state)
+{
+    (void)state;
+    for (int keep = 0; keep < 2; keep++) {
+        const cm_enrich_options_t options = {
+            .geoip = "none", .keep_bots = keep == 1, .log = &quiet};
+        cm_enrichment_t *enrichment = cm_enrichment_new(&options);
+        cm_enricher_t *enricher = cm_enricher_new(enrichment);
+        cm_arena_t arena = CM_ARENA_INIT;
+        cm_event_t event = {.url = CM_STR("/?gclid=1"),
+                            .browser = CM_STR("a"),
+                            .os = CM_STR("b"),
+                            .device = CM_STR("c")},
+                   person = event;
+        const cm_str_t agent = CM_STR("curl/8");
+
+        assert_int_equal(keep ? CM_BOT_NONE : CM_BOT_HTTP_LIBRARY,
+                         cm_enricher_fill(enricher, CM_STR(""), agent, &arena, &event));
+        assert_extra(keep ? "{\"bot\": \"curl\", \"bot_kind\": \"http-library\"}" : "", &event,
+                     CM_EXTRA_PROPS);
+        assert_int_equal(CM_BOT_NONE,
+                         cm_enricher_fill(enricher, CM_STR(""), cm_str(AGENT), &arena, &person));
+        assert_extra("", &person, CM_EXTRA_PROPS);
+        assert_text("/?gclid=1", event.url);
+        assert_text("a", event.browser);
+        cm_arena_free(&arena);
+        cm_enricher_free(enricher);
+        cm_enrichment_free(enrichment);
+    }
+}
+
 /* Logs write quotes, backslashes and bytes that are not printable ASCII with a backslash. */
 static void reads_what_logs_escape(void **state)
 {
@@ -310,6 +342,7 @@ int main(void)
         cmocka_unit_test(keeps_what_is_stated),
         cmocka_unit_test(leaves_bots_out),
         cmocka_unit_test(kept_bots_have_a_name),
+        cmocka_unit_test(messages_of_bots),
         cmocka_unit_test(reads_what_logs_escape),
         cmocka_unit_test(has_a_variant_for_each_meaning),
     };

@@ -402,8 +402,8 @@ static void limits(void **state)
     cm_buf_free(&line);
 }
 
-static void note_visitor(void *context, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
-                         cm_event_t *event)
+static cm_bot_kind_t note_visitor(void *context, cm_str_t address, cm_str_t agent,
+                                  cm_arena_t *arena, cm_event_t *event)
 {
     cm_buf_t *noted = context;
 
@@ -411,6 +411,7 @@ static void note_visitor(void *context, cm_str_t address, cm_str_t agent, cm_are
                   (int)agent.len, agent.len ? agent.data : "");
     if (event->country.len == 0)
         event->country = cm_arena_copy(arena, address);
+    return cm_str_equal(agent, CM_STR("bot")) ? CM_BOT_SEO : CM_BOT_NONE;
 }
 
 /* Missing fields are filled from fields that are not in the contract, if a function for it is set.
@@ -453,6 +454,22 @@ static void tells_of_the_visitor(void **state)
     cm_buf_free(&noted);
 }
 
+/* The event of a bot is left out before the rules are checked, and the next one is read. */
+static void tells_of_bots(void **state)
+{
+    event_parser_t *parsed = *state;
+    cm_buf_t noted = CM_BUF_INIT;
+
+    cm_event_json_set_fill(parsed->json, note_visitor, &noted);
+    assert_int_equal(CM_BOT_SEO,
+                     event_parser_parse(parsed, CM_STR(HEAD "5,\"user_agent\":\"bot\"}")));
+    assert_int_equal(CM_BOT_SEO, event_parser_parse(parsed, CM_STR("{\"timestamp\":5,\"url\":\"\","
+                                                                   "\"user_agent\":\"bot\"}")));
+    assert_ok(event_parser_parse(parsed, CM_STR(HEAD "5,\"user_agent\":\"x\"}")), parsed->err);
+    cm_event_json_set_fill(parsed->json, NULL, NULL);
+    cm_buf_free(&noted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -471,6 +488,7 @@ int main(void)
         cmocka_unit_test(cut_and_changed),
         cmocka_unit_test(limits),
         cmocka_unit_test(tells_of_the_visitor),
+        cmocka_unit_test(tells_of_bots),
     };
     return cmocka_run_group_tests(tests, event_parser_set_up, event_parser_tear_down);
 }

@@ -49,11 +49,12 @@ static void waiting(void **state)
     cm_store_t store = {.ops = &ops};
     const cm_pipeline_env_t env = {.log = NULL};
     cm_buf_t line = CM_BUF_INIT;
+    const cm_enrich_settings_t enrich = {.geoip = NULL};
     cm_intake_t intake;
     cm_err_t err;
 
     (void)state;
-    assert_ok(cm_intake_init(&intake, &env, "PostgreSQL", NULL, &err), err);
+    assert_ok(cm_intake_init(&intake, &env, "PostgreSQL", &enrich, &err), err);
     cm_intake_note_waiting(&intake, NULL);
     cm_intake_add_waiting(&intake, &line);
     assert_int_equal(line.len, 0);

@@ -605,6 +605,9 @@ static void has_an_identity(void **state)
     temp_write_text("a.log", "h - - [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 1\n");
     copy_identity((cm_file_options_t){.path = path}, other);
     assert_string_not_equal(first, other);
+    path = temp_write_text("a.jsonl", "{\"user_id\":\"u\",\"timestamp\":1,\"url\":\"/\"}\n");
+    copy_identity((cm_file_options_t){.path = path, .variant = "bots"}, other);
+    assert_string_equal(":jsonl:pages::bots", strstr(other, ":jsonl"));
 }
 
 static void reads_a_pipe_as_it_comes(void **state)

@@ -34,12 +34,12 @@ static void reads_to_the_end(void **state)
     mock_stop(&mock);
 }
 
-static void fill_country(void *context, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
-                         cm_event_t *event)
+static cm_bot_kind_t fill_country(void *context, cm_str_t address, cm_str_t agent,
+                                  cm_arena_t *arena, cm_event_t *event)
 {
-    (void)agent;
     *(int *)context += 1;
     event->country = cm_arena_copy(arena, address);
+    return agent.len > 0 ? CM_BOT_SEO : CM_BOT_NONE;
 }
 
 static void reads_times_as_it_is_told(void **state)
@@ -84,6 +84,8 @@ static void fills_what_messages_lack(void **state)
     start_cluster(&mock, 1);
     mock_put(&mock, "t", 0, "u",
              CM_STR("{\"user_id\":\"u\",\"timestamp\":1,\"url\":\"/\",\"ip\":\"here\"}"));
+    mock_put(&mock, "t", 0, "u",
+             CM_STR("{\"user_id\":\"u\",\"timestamp\":3,\"url\":\"/\",\"user_agent\":\"a bot\"}"));
     mock_put(&mock, "t", 0, "u", CM_STR("{\"user_id\":\"u\",\"timestamp\":2,\"url\":\"/\"}"));
     mock_flush(&mock);
     cm_source_t *source =
@@ -94,7 +96,10 @@ static void fills_what_messages_lack(void **state)
     assert_int_equal(2, batch.count);
     assert_true(cm_str_equal(batch.events[0].country, CM_STR("here")));
     assert_true(cm_str_equal(batch.events[1].country, CM_STR("Unknown")));
-    assert_int_equal(1, filled);
+    assert_int_equal(2, filled);
+    assert_int_equal(3, batch.account.read);
+    assert_int_equal(1, batch.account.skipped);
+    assert_int_equal(1, batch.account.bots[CM_BOT_SEO]);
     assert_int_equal(0, batch.account.unknown_fields);
     cm_batch_free(&batch);
     cm_source_close(source);
