@@ -477,7 +477,7 @@ int cm_spool_drain(cm_spool_t *spool, bool (*go_on)(void *context), void *contex
     spool->go_on_context = context;
     while (rc == 0 && cm_spool_kept(spool) > 0 && go_on(context)) {
         rc = cm_sink_commit(&spool->sink, err);
-        if (spool->reason[0] != '\0')
+        if (spool->remote == NULL || spool->reason[0] != '\0')
             cm_sleep_ms(WAIT_STEP_MS);
     }
     spool->go_on = NULL;

@@ -18,6 +18,7 @@ typedef struct remote {
 typedef struct server {
     atomic_bool away;   /* it cannot be opened, and does not answer */
     atomic_int opened;  /* how often */
+    int open_ms;        /* how long opening takes */
     bool late;          /* it takes, but answers only when it is no longer so */
     int fail_put, fail; /* codes of the next put and commit; 0: none */
     int refused;        /* how often a commit was refused because of: */
@@ -88,6 +89,7 @@ static int open_server(void *context, const cm_waiter_t *waiter, cm_sink_t **sin
     static const cm_sink_ops_t ops = {remote_put, remote_commit, remote_close, NULL};
     server_t *server = context;
 
+    cm_sleep_ms(server->open_ms);
     if (atomic_load(&server->away))
         return cm_fail(err, CM_EAWAY, "no server answers");
     remote_t *remote = calloc(1, sizeof *remote);
@@ -110,11 +112,12 @@ typedef struct state {
 
 static void open_spool(state_t *state)
 {
-    const cm_spool_options_t options = {.data_dir = state->directory,
-                                        .max_bytes = INT64_C(1) << 40,
-                                        .open = open_server,
-                                        .context = &state->server,
-                                        .start_ms = atomic_load(&state->server.away) ? 0 : 2000};
+    const cm_spool_options_t options = {
+        .data_dir = state->directory,
+        .max_bytes = INT64_C(1) << 40,
+        .open = open_server,
+        .context = &state->server,
+        .start_ms = atomic_load(&state->server.away) || state->server.open_ms > 0 ? 0 : 2000};
     cm_err_t err;
 
     assert_ok(cm_spool_open(&options, &state->spool, &err), err);
@@ -395,6 +398,20 @@ static void drained(void **context)
     assert_int_equal(atomic_load(&state->server.opened), 1);
 }
 
+/* It asks from time to time, and not as fast as it can. */
+static void drained_when_the_server_is_open(void **context)
+{
+    state_t *state = *context;
+
+    state->server.open_ms = 300;
+    open_spool(state);
+    send(state, 3);
+    assert_counts(state, 0, 0, 3);
+    drain_with(state, 300, 0);
+    assert_counts(state, 0, 3, 0);
+    assert_all_arrived(state);
+}
+
 static void drained_in_vain(void **context)
 {
     state_t *state = *context;
@@ -534,6 +551,7 @@ int main(void)
         TEST(client_that_is_not_ready),
         TEST(restarted_while_away),
         TEST(drained),
+        TEST(drained_when_the_server_is_open),
         TEST(drained_in_vain),
         TEST(drain_ends_while_the_server_is_silent),
         TEST(one_is_refused),
