@@ -186,6 +186,7 @@ int cm_import_file(cm_app_t *app, const cm_file_given_t *import, const cm_import
                                     .fill = cm_enricher_fill,
                                     .fill_context = into->enriching.enricher,
                                     .variant = into->enriching.variant,
+                                    .message_variant = into->enriching.message_variant,
                                     .stop = app->stop,
                                     .log = &app->log};
     cm_source_t *source = NULL;

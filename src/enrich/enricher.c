@@ -174,17 +174,19 @@ static void fill_bot(const cm_ua_t *ua, cm_arena_t *arena, cm_event_extra_t *ext
         cm_props_add(extra->text[CM_EXTRA_PROPS], ours, CM_PROPS_OURS, arena);
 }
 
-/* Takes what the user agent says, if there is one. The kind of a bot whose event is left out. */
-static cm_bot_kind_t take_agent(cm_enricher_t *enricher, cm_str_t agent, cm_arena_t *arena,
-                                cm_event_t *event, cm_event_extra_t *extra)
+/* Takes what the user agent says, if there is one. `judge`: bots are left out or get properties.
+ * The kind of a bot whose event is left out. */
+static cm_bot_kind_t take_agent(cm_enricher_t *enricher, cm_str_t agent, bool judge,
+                                cm_arena_t *arena, cm_event_t *event, cm_event_extra_t *extra)
 {
     if (agent.len == 0)
         return CM_BOT_NONE;
     const cm_ua_t *ua = cm_ua_find(enricher->parser, unescape(enricher, agent));
-    if (ua->bot.kind != CM_BOT_NONE && !enricher->enrichment->options.keep_bots)
+    const bool bot = judge && ua->bot.kind != CM_BOT_NONE;
+    if (bot && !enricher->enrichment->options.keep_bots)
         return ua->bot.kind;
     fill_agent(ua, arena, event, extra);
-    if (ua->bot.kind != CM_BOT_NONE)
+    if (bot)
         fill_bot(ua, arena, extra);
     return CM_BOT_NONE;
 }
@@ -198,7 +200,7 @@ cm_bot_kind_t cm_enricher_visit(void *context, const cm_enrich_visit_t *visit, c
                                       .drop_query = options->drop_query};
     cm_event_extra_t extra = cm_event_extra_of(event);
 
-    const cm_bot_kind_t bot = take_agent(enricher, visit->agent, arena, event, &extra);
+    const cm_bot_kind_t bot = take_agent(enricher, visit->agent, true, arena, event, &extra);
     if (bot != CM_BOT_NONE)
         return bot;
     fill_place(enricher, visit->address, arena, event, &extra);
@@ -216,7 +218,8 @@ cm_bot_kind_t cm_enricher_fill(void *context, cm_str_t address, cm_str_t agent, 
     cm_event_extra_t extra = cm_event_extra_of(event);
     cm_err_t err;
 
-    const cm_bot_kind_t bot = take_agent(enricher, agent, arena, event, &extra);
+    const cm_bot_kind_t bot = take_agent(
+        enricher, agent, enricher->enrichment->options.judge_messages, arena, event, &extra);
     if (bot != CM_BOT_NONE)
         return bot;
     if (address.len > 0) {
@@ -247,5 +250,12 @@ const char *cm_enrich_variant(const cm_enrich_options_t *options)
         return options->keep_bots ? "bots,no query" : "people,no query";
     if (options->keep_urls)
         return options->keep_bots ? "bots,whole urls" : "people,whole urls";
+    return options->keep_bots ? "bots" : "people";
+}
+
+const char *cm_enrich_message_variant(const cm_enrich_options_t *options)
+{
+    if (!options->judge_messages)
+        return NULL;
     return options->keep_bots ? "bots" : "people";
 }

@@ -11,6 +11,8 @@
 typedef struct cm_enrich_options {
     const char *geoip; /* a .mmdb file; NULL: the built-in database; "none": no database */
     bool keep_bots;
+    bool judge_messages; /* bots among messages are treated as those among visits; otherwise they
+                          * stay as they came, as in the first edition */
     bool keep_urls; /* URLs and referrers stay as they are; otherwise they are cleaned, see url.h */
     bool drop_query; /* removes their query, also with keep_urls */
     const cm_log_t *log;
@@ -39,7 +41,8 @@ cm_bot_kind_t cm_enricher_visit(void *enricher, const cm_enrich_visit_t *visit, 
                                 cm_event_t *event, cm_enrich_cut_t *cut);
 
 /* A cm_event_json_fill_fn whose context is a cm_enricher_t. Starts the enrichment if necessary.
- * Fills empty fields, leaves the URL as it is, and treats bots as cm_enricher_visit() does. */
+ * Fills empty fields, leaves the URL as it is, and with `judge_messages` treats bots as
+ * cm_enricher_visit() does. */
 cm_bot_kind_t cm_enricher_fill(void *enricher, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
                                cm_event_t *event);
 
@@ -49,5 +52,8 @@ int cm_enrichment_check(cm_enrichment_t *enrichment, cm_err_t *err);
 /* A word for the difference that the options make to events, as a part of a source's identity. A
  * constant. */
 const char *cm_enrich_variant(const cm_enrich_options_t *options);
+
+/* The same for messages (cm_enricher_fill()); NULL where they stay as they came. */
+const char *cm_enrich_message_variant(const cm_enrich_options_t *options);
 
 #endif

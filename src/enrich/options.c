@@ -22,8 +22,8 @@ const cm_option_t cm_enrich_message_option_rows[] = {
      .def = "auto",
      .choices = "auto|keep|drop",
      .key = "enrich.bots",
-     .help = "visits of bots; auto drops them, but keeps them with --all; kept ones have props.bot "
-             "and props.bot_kind"},
+     .help = "events of bots; auto drops the visits of logs and browsers, except with --all, and "
+             "leaves JSON as it is; keep gives them props.bot and props.bot_kind"},
     {.name = NULL},
 };
 
@@ -73,6 +73,7 @@ void cm_enrich_thread_open(cm_enrich_thread_t *enriching, const cm_enrich_settin
     const cm_enrich_options_t wanted = {
         .geoip = given->geoip,
         .keep_bots = given->bots == CM_BOTS_KEEP || (given->bots == CM_BOTS_AUTO && all),
+        .judge_messages = given->bots != CM_BOTS_AUTO,
         .keep_urls = !given->clean_urls,
         .drop_query = given->url_query == 1,
         .log = log,
@@ -81,6 +82,7 @@ void cm_enrich_thread_open(cm_enrich_thread_t *enriching, const cm_enrich_settin
     enriching->enrichment = cm_enrichment_new(&wanted);
     enriching->enricher = cm_enricher_new(enriching->enrichment);
     enriching->variant = cm_enrich_variant(&wanted);
+    enriching->message_variant = cm_enrich_message_variant(&wanted);
 }
 
 int cm_enrich_thread_open_messages(cm_enrich_thread_t *enriching, const cm_enrich_settings_t *given,

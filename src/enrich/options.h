@@ -9,7 +9,7 @@
 
 /* In the order of the choices of --bots. */
 typedef enum cm_bots_choice {
-    CM_BOTS_AUTO, /* drop, but keep with --all */
+    CM_BOTS_AUTO, /* drop, but keep with --all; messages stay as they are */
     CM_BOTS_KEEP,
     CM_BOTS_DROP,
 } cm_bots_choice_t;
@@ -43,7 +43,7 @@ extern const cm_option_t cm_attribution_option_rows[];
 typedef struct cm_enrich_thread {
     cm_enrichment_t *enrichment; /* must be started before events are read */
     cm_enricher_t *enricher;
-    const char *variant; /* a part of the files' identity */
+    const char *variant, *message_variant; /* a part of the files' identity */
 } cm_enrich_thread_t;
 
 /* Makes the enrichment of the settings; `all`: --all is given. It opens no file, and cannot fail.

@@ -538,7 +538,7 @@ def test_messages_that_say_more(t):
 
 
 def test_messages_of_bots(t):
-    """JSON with the user agent of a bot, by every road: left out and counted, as in a log."""
+    """JSON with the user agent of a bot, by every road: it counts, or is left out, as --bots says."""
     base = {"user_id": "u", "url": "/"}
     events = [dict(base, timestamp=1, user_agent=FIREFOX),
               # What the event states about its browser does not matter.
@@ -548,17 +548,20 @@ def test_messages_of_bots(t):
     for road, options in (("file", []), ("one", ["--threads", "1"]), ("array", ["--format", "json"]),
                           ("pipe", [])):
         if road == "pipe":
-            account = t.ingest(events, data=road)
+            account = t.ingest(events, "--bots", "drop", data=road)
         else:
-            account = t.clickmill("import", "--data", road, "--json", *options, path).json
+            account = t.clickmill("import", "--data", road, "--json", "--bots", "drop", *options, path).json
         t.equal([account[name] for name in ("read", "accepted", "rejected", "skipped", "bots")],
                 [3, 2, 0, 1, 1], "account by " + road)
         t.equal(account["bots_by_kind"], {"http-library": 1}, "kinds by " + road)
         lines = t.clickmill("export", "--data", road).out.splitlines()
         t.equal([json.loads(line)["timestamp"] for line in lines], [1, 3], "events by " + road)
-    # With other options the file is another one, from its beginning.
-    account = t.clickmill("import", "--data", "file", "--json", "--bots", "keep", path).json
-    t.equal((account["accepted"], account.get("bots")), (3, None), "account with bots")
+    # With other options the file is another one, from its beginning. By default all events count.
+    for data, options in (("file", ["--bots", "keep"]), ("plain", [])):
+        account = t.clickmill("import", "--data", data, "--json", *options, path).json
+        t.equal((account["accepted"], account.get("bots")), (3, None), "account with bots")
+    lines = t.clickmill("export", "--data", "plain").out.splitlines()
+    t.equal([json.loads(line).get("props") for line in lines], [None] * 3, "events as they came")
     lines = t.clickmill("export", "--data", "file").out.splitlines()
     t.equal(sorted(json.loads(line)["timestamp"] for line in lines), [1, 2, 3], "events with bots")
 

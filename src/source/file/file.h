@@ -53,8 +53,9 @@ typedef struct cm_file_options {
     void *enrich_context;
     cm_event_json_fill_fn fill; /* NULL: none; called for events of JSON lines */
     void *fill_context;
-    /* The settings of the enrichment, a part of the file's identity. NULL: none. */
-    const char *variant;
+    /* The settings of the enrichment, a part of the file's identity: of an access log, and of any
+     * other file. NULL: none. */
+    const char *variant, *message_variant;
     const atomic_bool *stop; /* NULL: never */
     const cm_log_t *log;     /* gets debug entries (CM_DEBUG_SOURCE); NULL: none */
 } cm_file_options_t;

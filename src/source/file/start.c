@@ -109,8 +109,10 @@ static void make_identity(cm_file_t *file, uint64_t print)
                   (unsigned long long)print, format_names[file->format],
                   file->options.all ? "all" : "pages", (int)site->len,
                   site->len > 0 ? site->data : "");
-    if (file->options.variant != NULL)
-        cm_buf_printf(&file->identity, ":%s", file->options.variant);
+    const char *variant =
+        file->reader == &cm_file_accesslog ? file->options.variant : file->options.message_variant;
+    if (variant != NULL)
+        cm_buf_printf(&file->identity, ":%s", variant);
     free(path);
 }
 

@@ -261,9 +261,9 @@ static void kept_bots_have_a_name(void **state)
 static void messages_of_bots(void **state)
 {
     (void)state;
-    for (int keep = 0; keep < 2; keep++) {
+    for (int keep = 0; keep < 3; keep++) { /* drop, keep, as they came */
         const cm_enrich_options_t options = {
-            .geoip = "none", .keep_bots = keep == 1, .log = &quiet};
+            .geoip = "none", .keep_bots = keep == 1, .judge_messages = keep < 2, .log = &quiet};
         cm_enrichment_t *enrichment = cm_enrichment_new(&options);
         cm_enricher_t *enricher = cm_enricher_new(enrichment);
         cm_arena_t arena = CM_ARENA_INIT;
@@ -276,7 +276,7 @@ static void messages_of_bots(void **state)
 
         assert_int_equal(keep ? CM_BOT_NONE : CM_BOT_HTTP_LIBRARY,
                          cm_enricher_fill(enricher, CM_STR(""), agent, &arena, &event));
-        assert_extra(keep ? "{\"bot\": \"curl\", \"bot_kind\": \"http-library\"}" : "", &event,
+        assert_extra(keep == 1 ? "{\"bot\": \"curl\", \"bot_kind\": \"http-library\"}" : "", &event,
                      CM_EXTRA_PROPS);
         assert_int_equal(CM_BOT_NONE,
                          cm_enricher_fill(enricher, CM_STR(""), cm_str(AGENT), &arena, &person));

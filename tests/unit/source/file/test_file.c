@@ -607,6 +607,8 @@ static void has_an_identity(void **state)
     assert_string_not_equal(first, other);
     path = temp_write_text("a.jsonl", "{\"user_id\":\"u\",\"timestamp\":1,\"url\":\"/\"}\n");
     copy_identity((cm_file_options_t){.path = path, .variant = "bots"}, other);
+    assert_string_equal(":jsonl:pages:", strstr(other, ":jsonl"));
+    copy_identity((cm_file_options_t){.path = path, .message_variant = "bots"}, other);
     assert_string_equal(":jsonl:pages::bots", strstr(other, ":jsonl"));
 }
 
