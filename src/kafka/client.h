@@ -73,10 +73,10 @@ bool cm_kafka_stopped(const cm_kafka_client_t *client);
 /* Forgets the last error: a broker has answered. */
 void cm_kafka_answered(cm_kafka_client_t *client);
 
-/* Ends the client in at most `limit_ms`; messages that it holds are dropped, and it does not leave
- * its group. When other brokers have taken the addresses of the old ones, a thread of librdkafka
- * may wait for the old ones without end. False: it still waits, and `client` must never be freed.
- */
+/* Ends the client in at most `limit_ms`, with the user's enable.metrics.push a second later;
+ * messages that it holds are dropped, and it does not leave its group. When other brokers have
+ * taken the addresses of the old ones, a thread of librdkafka may wait for the old ones without
+ * end. False: it still waits, and `client` must never be freed. */
 bool cm_kafka_end_within(cm_kafka_client_t *client, int limit_ms);
 
 /* The limit for most clients. */
