@@ -1,0 +1,115 @@
+/* All events of a store in the order of timelines: by user, then as DESIGN says ("The order"):
+ * timestamp; within one millisecond page views before other events; then row key. Of several copies
+ * only the one that counts is there.
+ *
+ * Questions walk over the timelines in lanes. A lane is a range of users that one thread walks; it
+ * gives some users at a time with all their events (cm_crowd_t), as plain arrays of numbers. A
+ * column is read from the store when it is asked for first, and is kept then.
+ *
+ * Timelines are of one moment of the store and never change. They may be used by several threads;
+ * a lane belongs to one. */
+#ifndef CM_MILL_TIMELINES_H
+#define CM_MILL_TIMELINES_H
+
+#include "store/store.h"
+
+typedef struct cm_timelines cm_timelines_t;
+typedef struct cm_lane cm_lane_t;
+
+/* The columns of events. */
+typedef enum cm_timelines_column {
+    CM_COLUMN_URL,
+    CM_COLUMN_COUNTRY,
+    CM_COLUMN_CITY,
+    CM_COLUMN_BROWSER,
+    CM_COLUMN_OS,
+    CM_COLUMN_DEVICE,
+    CM_COLUMN_NAME,     /* a page view has the value "pageview" */
+    CM_COLUMN_REFERRER, /* as it was sent, internal ones too */
+    CM_COLUMN_UTM_SOURCE,
+    CM_COLUMN_UTM_MEDIUM,
+    CM_COLUMN_UTM_CAMPAIGN,
+    CM_COLUMN_UTM_TERM,
+    CM_COLUMN_UTM_CONTENT,
+    CM_COLUMN_BROWSER_VERSION,
+    CM_COLUMN_OS_VERSION,
+    CM_COLUMN_REGION,
+    CM_COLUMN_LANGUAGE,
+    CM_COLUMN_PROPS,   /* canonical forms (event/props.h) */
+    CM_COLUMN_ENGAGED, /* no strings: the value is engaged_ms + 1 */
+    CM_COLUMN_COUNT,
+} cm_timelines_column_t;
+
+/* The kind of an event. */
+enum { CM_KIND_VIEW, CM_KIND_ENGAGEMENT, CM_KIND_OTHER };
+
+typedef struct cm_timelines_options {
+    int64_t until;  /* ordinal to stop before; 0: the end of the store */
+    int64_t memory; /* bytes that sorting and columns may take, about; 0: no limit */
+    int threads;    /* 0: one per processor */
+    const atomic_bool *stop; /* when it becomes true, CM_ESTOP; may be NULL */
+    const cm_log_t *log;     /* may be NULL */
+    /* Opens a reader of the store; called from the calling thread of cm_timelines_open() only. All
+     * readers must see the same blocks. */
+    int (*reader)(void *context, cm_reader_t **reader, cm_err_t *err);
+    void *context;
+} cm_timelines_options_t;
+
+/* Puts the events in order. Readers stay open until the timelines are closed. CM_ESTOP, CM_ECORRUPT,
+ * CM_EBIG (memory) and what readers return. */
+int cm_timelines_open(const cm_timelines_options_t *options, cm_timelines_t **timelines,
+                      cm_err_t *err);
+
+/* NULL is fine. */
+void cm_timelines_close(cm_timelines_t *timelines);
+
+/* Events that count, without copies. */
+int64_t cm_timelines_events(const cm_timelines_t *timelines);
+
+/* The ordinal of the store behind the last event. */
+int64_t cm_timelines_end(const cm_timelines_t *timelines);
+
+/* Timestamps of the first and the last event, ms; false without events. */
+bool cm_timelines_times(const cm_timelines_t *timelines, int64_t *first, int64_t *last);
+
+/* Bytes that the timelines hold now. */
+int64_t cm_timelines_size(const cm_timelines_t *timelines);
+
+/* Reads a column if it is not there yet, so that lanes can give it. Any thread. */
+int cm_timelines_need(cm_timelines_t *timelines, cm_timelines_column_t column, cm_err_t *err);
+
+/* How many values the column has: they are below it. Value 0 is absent. Needs the column. */
+uint32_t cm_timelines_value_count(const cm_timelines_t *timelines, cm_timelines_column_t column);
+
+/* The string of a value above 0; valid as long as the timelines. */
+cm_str_t cm_timelines_string(const cm_timelines_t *timelines, cm_timelines_column_t column,
+                             uint32_t value);
+
+/* The string of a user id of a crowd. */
+int cm_timelines_user(cm_timelines_t *timelines, uint32_t user, cm_str_t *string, cm_err_t *err);
+
+/* ---- walking ---- */
+
+/* Some users, one after the other, with all their events. Valid until the next cm_lane_next(). */
+typedef struct cm_crowd {
+    uint32_t users;
+    const uint32_t *user;   /* id of each user */
+    const uint32_t *end;    /* the row behind the last one of each user */
+    uint32_t rows;
+    const uint32_t *second; /* timestamp / 1000, by row */
+    const uint16_t *ms;     /* timestamp % 1000 */
+    const uint8_t *kind;    /* CM_KIND_* */
+    const uint32_t *values[CM_COLUMN_COUNT]; /* of the columns that the lane was opened for */
+} cm_crowd_t;
+
+/* Opens the part `number` of `count` of the users, for the columns of a mask (1 << column), each of
+ * which was read by cm_timelines_need(). Parts have about the same number of events. Never NULL. */
+cm_lane_t *cm_lane_open(cm_timelines_t *timelines, uint32_t columns, unsigned number,
+                        unsigned count);
+
+/* The next users: 1, 0 at the end, or an error. */
+int cm_lane_next(cm_lane_t *lane, cm_crowd_t *crowd, cm_err_t *err);
+
+void cm_lane_close(cm_lane_t *lane);
+
+#endif
