@@ -60,9 +60,10 @@ cm_group_t cm_groups_total(const cm_groups_t *groups);
 /* How many dimensions keys have: those of the question, behind the step where there is one. */
 size_t cm_groups_dims(const cm_groups_t *groups);
 
-/* The string of a value of a dimension; data NULL: it is absent. A time is written as in
- * cm_label_text(). Valid as long as the groups and the timelines. */
-cm_str_t cm_groups_string(const cm_groups_t *groups, size_t dim, uint32_t value);
+/* The string of a value of a dimension; data NULL: it is absent. Valid as long as the groups and the
+ * timelines; a time is written into `arena` as cm_label_text() does. */
+cm_str_t cm_groups_string(const cm_groups_t *groups, size_t dim, uint32_t value,
+                          cm_arena_t *arena);
 
 /* Seconds of the first and the last event that the question selects (not of engagement); false
  * where there is none. */
