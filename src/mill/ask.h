@@ -20,7 +20,7 @@ typedef struct cm_sums {
 typedef struct cm_group {
     const uint32_t *key;     /* by dimension: a value, 0: absent */
     const int64_t *counters; /* CM_COUNTER_COUNT; those that the question does not need are 0 */
-    const cm_sums_t *props; /* by question->props */
+    const cm_sums_t *props;  /* by question->props */
 } cm_group_t;
 
 typedef struct cm_groups cm_groups_t;
@@ -40,8 +40,8 @@ typedef struct cm_ask_options {
 
 typedef struct cm_asked {
     const cm_question_t *question;
-    cm_span_t span;  /* of it, or the one before */
-    bool stepped;    /* the question's step is the first dimension */
+    cm_span_t span;      /* of it, or the one before */
+    bool stepped;        /* the question's step is the first dimension */
     cm_groups_t *groups; /* the answer */
 } cm_asked_t;
 
@@ -60,10 +60,9 @@ cm_group_t cm_groups_total(const cm_groups_t *groups);
 /* How many dimensions keys have: those of the question, behind the step where there is one. */
 size_t cm_groups_dims(const cm_groups_t *groups);
 
-/* The string of a value of a dimension; data NULL: it is absent. Valid as long as the groups and the
- * timelines; a time is written into `arena` as cm_label_text() does. */
-cm_str_t cm_groups_string(const cm_groups_t *groups, size_t dim, uint32_t value,
-                          cm_arena_t *arena);
+/* The string of a value of a dimension; data NULL: it is absent. Valid as long as the groups and
+ * the timelines; a time is written into `arena` as cm_label_text() does. */
+cm_str_t cm_groups_string(const cm_groups_t *groups, size_t dim, uint32_t value, cm_arena_t *arena);
 
 /* Seconds of the first and the last event that the question selects (not of engagement); false
  * where there is none. */

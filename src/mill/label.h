@@ -20,7 +20,8 @@ typedef struct cm_labels {
 
 cm_labels_t cm_labels(cm_facet_t facet, const cm_zone_t *zone);
 
-/* Finds the label of an instant (seconds since the epoch) and the seconds around it that have it. */
+/* Finds the label of an instant (seconds since the epoch) and the seconds around it that have it.
+ */
 void cm_labels_find(cm_labels_t *labels, int64_t second);
 
 static inline cm_label_t cm_label_at(cm_labels_t *labels, int64_t second)

@@ -54,7 +54,7 @@ typedef struct cm_report_facts {
 /* Asks and makes rows. CM_EUSAGE when steps make too many rows, and the errors of cm_ask(). The
  * caller frees it with cm_report_free(), also after an error. */
 int cm_report_make(const cm_ask_options_t *options, const cm_report_facts_t *facts,
-                       const cm_question_t *question, cm_report_t *report, cm_err_t *err);
+                   const cm_question_t *question, cm_report_t *report, cm_err_t *err);
 
 void cm_report_free(cm_report_t *report);
 

@@ -44,9 +44,9 @@ typedef enum cm_timelines_column {
 enum { CM_KIND_VIEW, CM_KIND_ENGAGEMENT, CM_KIND_OTHER };
 
 typedef struct cm_timelines_options {
-    int64_t until;  /* ordinal to stop before; 0: the end of the store */
-    int64_t memory; /* bytes that sorting and columns may take, about; 0: no limit */
-    int threads;    /* 0: one per processor */
+    int64_t until;           /* ordinal to stop before; 0: the end of the store */
+    int64_t memory;          /* bytes that sorting and columns may take, about; 0: no limit */
+    int threads;             /* 0: one per processor */
     const atomic_bool *stop; /* when it becomes true, CM_ESTOP; may be NULL */
     const cm_log_t *log;     /* may be NULL */
     /* Opens a reader of the store; called from the calling thread of cm_timelines_open() only. All
@@ -55,8 +55,8 @@ typedef struct cm_timelines_options {
     void *context;
 } cm_timelines_options_t;
 
-/* Puts the events in order. Readers stay open until the timelines are closed. CM_ESTOP, CM_ECORRUPT,
- * CM_EBIG (memory) and what readers return. */
+/* Puts the events in order. Readers stay open until the timelines are closed. CM_ESTOP,
+ * CM_ECORRUPT, CM_EBIG (memory) and what readers return. */
 int cm_timelines_open(const cm_timelines_options_t *options, cm_timelines_t **timelines,
                       cm_err_t *err);
 
@@ -93,12 +93,12 @@ int cm_timelines_user(cm_timelines_t *timelines, uint32_t user, cm_str_t *string
 /* Some users, one after the other, with all their events. Valid until the next cm_lane_next(). */
 typedef struct cm_crowd {
     uint32_t users;
-    const uint32_t *user;   /* id of each user */
-    const uint32_t *end;    /* the row behind the last one of each user */
+    const uint32_t *user; /* id of each user */
+    const uint32_t *end;  /* the row behind the last one of each user */
     uint32_t rows;
-    const uint32_t *second; /* timestamp / 1000, by row */
-    const uint16_t *ms;     /* timestamp % 1000 */
-    const uint8_t *kind;    /* CM_KIND_* */
+    const uint32_t *second;                  /* timestamp / 1000, by row */
+    const uint16_t *ms;                      /* timestamp % 1000 */
+    const uint8_t *kind;                     /* CM_KIND_* */
     const uint32_t *values[CM_COLUMN_COUNT]; /* of the columns that the lane was opened for */
 } cm_crowd_t;
 

@@ -1,0 +1,264 @@
+#include "mill/ask.h"
+
+#include "mill/ask_worker.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { THREADS_MAX = 64, LANES_PER_THREAD = 8 };
+
+struct cm_groups {
+    cm_features_t *features; /* held, for strings */
+    size_t dims[CM_QUESTION_DIMS_MAX + 1];
+    size_t dim_count, prop_count;
+    size_t count;
+    uint32_t *keys;    /* `dim_count` for each group */
+    int64_t *counters; /* CM_COUNTER_COUNT for each group; the total comes last */
+    cm_sums_t *sums;   /* `prop_count` for each group; the total comes last */
+    int64_t first, last;
+};
+
+/* ---- the walk ---- */
+
+typedef struct walk {
+    const cm_ask_plan_t *plan;
+    int threads;
+    unsigned lanes;
+    atomic_uint next;  /* lane */
+    atomic_bool ended; /* a thread has failed, or the answer is not wanted any more */
+} walk_t;
+
+typedef struct walker {
+    walk_t *walk;
+    cm_ask_worker_t worker;
+    bool calling; /* it is the calling thread */
+    int rc;
+    cm_err_t err;
+} walker_t;
+
+static bool is_over(walker_t *walker)
+{
+    const cm_ask_options_t *options = walker->walk->plan->options;
+
+    if (walker->calling && ((options->stop != NULL && atomic_load(options->stop)) ||
+                            (options->gives_up != NULL && options->gives_up(options->context))))
+        walker->rc = cm_fail(&walker->err, CM_ESTOP, "the question was given up");
+    return walker->rc < 0 || atomic_load(&walker->walk->ended);
+}
+
+static void take_lane(walker_t *walker, unsigned number)
+{
+    const cm_ask_plan_t *plan = walker->walk->plan;
+    const int64_t memory = plan->options->memory / walker->walk->threads;
+    cm_lane_t *lane =
+        cm_lane_open(plan->options->timelines, plan->columns, number, walker->walk->lanes);
+    cm_crowd_t crowd;
+
+    while (!is_over(walker)) {
+        walker->rc = cm_lane_next(lane, &crowd, &walker->err);
+        if (walker->rc <= 0)
+            break;
+        walker->rc = cm_ask_worker_take(&walker->worker, &crowd, memory, &walker->err);
+    }
+    cm_lane_close(lane);
+}
+
+static void *walk_lanes(void *context)
+{
+    walker_t *walker = context;
+
+    while (!is_over(walker)) {
+        const unsigned number = atomic_fetch_add(&walker->walk->next, 1);
+        if (number >= walker->walk->lanes)
+            return NULL;
+        take_lane(walker, number);
+    }
+    atomic_store(&walker->walk->ended, true);
+    return NULL;
+}
+
+/* Runs all walkers, the first of them on this thread, and returns the first failure. */
+static int run_walkers(walker_t *walkers, int count, cm_err_t *err)
+{
+    pthread_t threads[THREADS_MAX];
+    bool started[THREADS_MAX] = {false};
+    int rc = 0;
+
+    for (int i = 1; i < count; i++)
+        started[i] = pthread_create(&threads[i], NULL, walk_lanes, &walkers[i]) == 0;
+    walk_lanes(&walkers[0]);
+    for (int i = 1; i < count; i++) {
+        if (started[i])
+            pthread_join(threads[i], NULL);
+    }
+    for (int i = 0; rc == 0 && i < count; i++) {
+        if (walkers[i].rc < 0) {
+            rc = walkers[i].rc;
+            *err = walkers[i].err;
+        }
+    }
+    return rc;
+}
+
+/* ---- groups ---- */
+
+/* Takes over a cell as the next group. */
+static void take_cell(cm_groups_t *groups, const cm_tally_t *tally, uint32_t cell)
+{
+    const size_t to = groups->count++;
+
+    cm_tally_counters(tally, cell, &groups->counters[to * CM_COUNTER_COUNT]);
+    for (size_t i = 0; i < groups->dim_count; i++)
+        groups->keys[to * groups->dim_count + i] = tally->keys[cell * groups->dim_count + i];
+    for (size_t i = 0; i < groups->prop_count; i++)
+        groups->sums[to * groups->prop_count + i] = tally->sums[cell * groups->prop_count + i];
+}
+
+/* Adds a cell to the total, behind the last group. */
+static void add_to_total(const cm_tally_t *tally, uint32_t cell, int64_t *total, cm_sums_t *sums)
+{
+    int64_t counters[CM_COUNTER_COUNT];
+
+    cm_tally_counters(tally, cell, counters);
+    for (int i = 0; i < CM_COUNTER_COUNT; i++)
+        total[i] += counters[i];
+    for (size_t i = 0; i < tally->props; i++) {
+        const cm_sums_t *more = &tally->sums[cell * tally->props + i];
+        sums[i].sum.scaled += more->sum.scaled;
+        sums[i].count += more->count;
+        sums[i].left_out += more->left_out;
+    }
+}
+
+/* All counters of the total are sums of those of the groups, except distinct users and sessions. */
+static void make_total(cm_groups_t *groups, const cm_tally_t *tally)
+{
+    int64_t *total = &groups->counters[groups->count * CM_COUNTER_COUNT];
+    cm_sums_t *sums = &groups->sums[groups->count * groups->prop_count];
+
+    memset(total, 0, CM_COUNTER_COUNT * sizeof *total);
+    memset(sums, 0, groups->prop_count * sizeof *sums);
+    for (uint32_t cell = 0; cell < tally->count; cell++)
+        add_to_total(tally, cell, total, sums);
+    total[CM_COUNTER_USERS] = tally->users;
+    total[CM_COUNTER_EVENT_USERS] = tally->event_users;
+    total[CM_COUNTER_VISITS] = tally->visits;
+}
+
+static cm_groups_t *make_groups(const cm_ask_plan_t *plan, const cm_ask_one_t *one,
+                                const cm_ask_state_t *state)
+{
+    const cm_tally_t *tally = &state->tally;
+    const size_t room = (size_t)tally->count + 1;
+    cm_groups_t *groups = cm_alloc_zero(1, sizeof *groups);
+
+    cm_features_hold(plan->features);
+    groups->features = plan->features;
+    groups->dim_count = one->dim_count;
+    groups->prop_count = one->question->prop_count;
+    memcpy(groups->dims, one->dims, sizeof groups->dims);
+    groups->keys = cm_alloc_zero(room * groups->dim_count + 1, sizeof *groups->keys);
+    groups->counters = cm_alloc_zero(room * CM_COUNTER_COUNT, sizeof *groups->counters);
+    groups->sums = cm_alloc_zero(room * groups->prop_count + 1, sizeof *groups->sums);
+    groups->first = state->first;
+    groups->last = state->last;
+    for (uint32_t cell = 0; one->dim_count > 0 && cell < tally->count; cell++) {
+        int64_t counters[CM_COUNTER_COUNT];
+        cm_tally_counters(tally, cell, counters);
+        if (counters[CM_COUNTER_EVENTS] > 0) /* else nothing but engagement */
+            take_cell(groups, tally, cell);
+    }
+    make_total(groups, tally);
+    return groups;
+}
+
+size_t cm_groups_count(const cm_groups_t *groups)
+{
+    return groups->count;
+}
+
+cm_group_t cm_groups_at(const cm_groups_t *groups, size_t number)
+{
+    return (cm_group_t){&groups->keys[number * groups->dim_count],
+                        &groups->counters[number * CM_COUNTER_COUNT],
+                        &groups->sums[number * groups->prop_count]};
+}
+
+cm_group_t cm_groups_total(const cm_groups_t *groups)
+{
+    return cm_groups_at(groups, groups->count);
+}
+
+size_t cm_groups_dims(const cm_groups_t *groups)
+{
+    return groups->dim_count;
+}
+
+cm_str_t cm_groups_string(const cm_groups_t *groups, size_t dim, uint32_t value, cm_arena_t *arena)
+{
+    return value == 0 ? (cm_str_t){NULL, 0}
+                      : cm_feature_string(groups->features, groups->dims[dim], value, arena);
+}
+
+bool cm_groups_times(const cm_groups_t *groups, int64_t *first, int64_t *last)
+{
+    *first = groups->first;
+    *last = groups->last;
+    return groups->first <= groups->last;
+}
+
+void cm_groups_free(cm_groups_t *groups)
+{
+    if (groups == NULL)
+        return;
+    cm_features_release(groups->features);
+    free(groups->keys);
+    free(groups->counters);
+    free(groups->sums);
+    free(groups);
+}
+
+/* ---- asking ---- */
+
+static int thread_count(int wanted)
+{
+    const int threads = wanted > 0 ? wanted : (int)sysconf(_SC_NPROCESSORS_ONLN);
+
+    return threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
+}
+
+static int walk(const cm_ask_plan_t *plan, cm_asked_t *asked, cm_err_t *err)
+{
+    walk_t walk = {.plan = plan, .threads = thread_count(plan->options->threads)};
+    walker_t *walkers = cm_alloc_zero((size_t)walk.threads, sizeof *walkers);
+
+    walk.lanes = walk.threads == 1 ? 1 : (unsigned)walk.threads * LANES_PER_THREAD;
+    for (int i = 0; i < walk.threads; i++) {
+        walkers[i].walk = &walk;
+        walkers[i].calling = i == 0;
+        cm_ask_worker_init(&walkers[i].worker, plan);
+    }
+    const int rc = run_walkers(walkers, walk.threads, err);
+    for (int i = 1; rc == 0 && i < walk.threads; i++)
+        cm_ask_worker_merge(&walkers[0].worker, &walkers[i].worker);
+    for (size_t i = 0; rc == 0 && i < plan->count; i++)
+        asked[i].groups = make_groups(plan, &plan->ones[i], &walkers[0].worker.states[i]);
+    for (int i = 0; i < walk.threads; i++)
+        cm_ask_worker_free(&walkers[i].worker);
+    free(walkers);
+    return rc;
+}
+
+int cm_ask(const cm_ask_options_t *options, cm_asked_t *asked, size_t count, cm_err_t *err)
+{
+    cm_ask_plan_t plan;
+
+    for (size_t i = 0; i < count; i++)
+        asked[i].groups = NULL;
+    int rc = cm_ask_plan_make(options, asked, count, &plan, err);
+    if (rc == 0)
+        rc = walk(&plan, asked, err);
+    cm_ask_plan_free(&plan);
+    return rc;
+}

@@ -1,0 +1,297 @@
+#include "mill/origin.h"
+
+#include "base/host.h"
+#include "enrich/url_parts.h"
+
+#include <stdlib.h>
+
+enum { KEY = 2 + CM_CAMPAIGN_FIELDS, FIRST_SLOTS = 256 };
+
+/* What an origin follows from: the host of the url, the referrer, the values of the campaign. */
+typedef struct origin_key {
+    uint32_t part[KEY];
+} origin_key_t;
+
+typedef struct cm_origin_memo {
+    bool used;
+    origin_key_t key;
+    cm_origin_t origin;
+} memo_t;
+
+typedef struct cm_origin_pair {
+    uint64_t key; /* host and referrer; 0: free, because values of referrers are above 0 */
+    bool internal;
+} pair_t;
+
+/* ---- what all threads share ---- */
+
+void cm_origins_init(cm_origins_t *origins, const cm_timelines_t *timelines,
+                     const cm_attribution_rules_t *rules)
+{
+    *origins = (cm_origins_t){.timelines = timelines, .rules = rules};
+    pthread_mutex_init(&origins->lock, NULL);
+}
+
+/* Urls of one host mostly follow each other, so the host of the one before is compared first. */
+static void find_hosts(cm_origins_t *origins)
+{
+    const uint32_t count = cm_timelines_value_count(origins->timelines, CM_COLUMN_URL);
+    cm_buf_t scratch = CM_BUF_INIT;
+    cm_dict_t hosts = CM_DICT_INIT;
+    cm_str_t before = {NULL, 0};
+
+    origins->hosts = cm_alloc_zero(count, sizeof *origins->hosts);
+    for (uint32_t url = 1; url < count; url++) {
+        const cm_str_t host =
+            cm_url_host(cm_timelines_string(origins->timelines, CM_COLUMN_URL, url));
+        if (url > 1 && cm_str_equal(host, before)) {
+            origins->hosts[url] = origins->hosts[url - 1];
+            continue;
+        }
+        cm_buf_clear(&scratch);
+        cm_host_add(&scratch, host);
+        origins->hosts[url] =
+            cm_dict_put(&hosts, cm_url_without_www((cm_str_t){scratch.data, scratch.len}));
+        before = host;
+    }
+    cm_dict_free(&hosts);
+    cm_buf_free(&scratch);
+}
+
+/* The values of a campaign; false when it has none. */
+static bool put_campaign(cm_origins_t *origins, const cm_campaign_t *campaign, cm_origin_t *values)
+{
+    bool any = false;
+
+    *values = (cm_origin_t){{0}};
+    for (int field = 0; field < CM_CAMPAIGN_FIELDS; field++) {
+        if (campaign->fields[field].len == 0)
+            continue;
+        values->field[field] = 1 + cm_dict_put(&origins->strings[field], campaign->fields[field]);
+        any = true;
+    }
+    return any;
+}
+
+static void find_campaigns(cm_origins_t *origins)
+{
+    const uint32_t count = cm_timelines_value_count(origins->timelines, CM_COLUMN_URL);
+    cm_arena_t arena = CM_ARENA_INIT;
+
+    origins->campaigns = cm_alloc_zero(count, sizeof *origins->campaigns);
+    origins->named_count = 1;
+    for (uint32_t url = 1; url < count; url++) {
+        const cm_str_t text = cm_timelines_string(origins->timelines, CM_COLUMN_URL, url);
+        cm_campaign_t campaign = {0};
+        cm_origin_t values;
+        cm_campaign_fill(text, &arena, &campaign);
+        if (!put_campaign(origins, &campaign, &values))
+            continue;
+        if (origins->named_count >= origins->named_cap) {
+            origins->named_cap = 2 * origins->named_count + 64;
+            origins->named =
+                cm_realloc(origins->named, origins->named_cap * sizeof *origins->named);
+        }
+        origins->campaigns[url] = origins->named_count;
+        origins->named[origins->named_count++] = values;
+    }
+    cm_arena_free(&arena);
+}
+
+/* The dictionaries begin with the strings of the columns, so that a column's values stay valid. */
+static void take_columns(cm_origins_t *origins)
+{
+    for (int field = 0; field < CM_CAMPAIGN_FIELDS; field++) {
+        const cm_timelines_column_t column = CM_COLUMN_UTM_SOURCE + (unsigned)field;
+        const uint32_t count = cm_timelines_value_count(origins->timelines, column);
+        for (uint32_t value = 1; value < count; value++)
+            cm_dict_put(&origins->strings[field],
+                        cm_timelines_string(origins->timelines, column, value));
+    }
+}
+
+void cm_origins_prepare(cm_origins_t *origins, bool campaigns)
+{
+    find_hosts(origins);
+    if (campaigns) {
+        take_columns(origins);
+        find_campaigns(origins);
+    }
+}
+
+cm_str_t cm_origins_string(cm_origins_t *origins, cm_origin_field_t field, uint32_t value)
+{
+    pthread_mutex_lock(&origins->lock);
+    const cm_str_t string = cm_dict_string(&origins->strings[field], value - 1);
+    pthread_mutex_unlock(&origins->lock);
+    return string;
+}
+
+static uint32_t put_string(cm_origins_t *origins, cm_origin_field_t field, cm_str_t string)
+{
+    pthread_mutex_lock(&origins->lock);
+    const uint32_t value = 1 + cm_dict_put(&origins->strings[field], string);
+    pthread_mutex_unlock(&origins->lock);
+    return value;
+}
+
+void cm_origins_free(cm_origins_t *origins)
+{
+    free(origins->hosts);
+    free(origins->campaigns);
+    free(origins->named);
+    for (int field = 0; field < CM_ORIGIN_FIELDS; field++)
+        cm_dict_free(&origins->strings[field]);
+    pthread_mutex_destroy(&origins->lock);
+}
+
+/* ---- in a thread ---- */
+
+static uint64_t mix(uint64_t hash, uint32_t part)
+{
+    hash = (hash ^ part) * UINT64_C(0x9E3779B97F4A7C15);
+    return hash ^ hash >> 32;
+}
+
+static uint64_t hash_key(const origin_key_t *key)
+{
+    uint64_t hash = 0;
+
+    for (int i = 0; i < KEY; i++)
+        hash = mix(hash, key->part[i]);
+    return hash;
+}
+
+static memo_t *find_memo(memo_t *memos, size_t mask, const origin_key_t *key)
+{
+    size_t slot = hash_key(key) & mask;
+
+    while (memos[slot].used && memcmp(&memos[slot].key, key, sizeof *key) != 0)
+        slot = (slot + 1) & mask;
+    return &memos[slot];
+}
+
+static void grow_memos(cm_origin_reader_t *reader)
+{
+    const size_t slots = reader->memos == NULL ? FIRST_SLOTS : 2 * (reader->mask + 1);
+    memo_t *memos = cm_alloc_zero(slots, sizeof *memos);
+
+    for (size_t i = 0; reader->memos != NULL && i <= reader->mask; i++) {
+        if (reader->memos[i].used)
+            *find_memo(memos, slots - 1, &reader->memos[i].key) = reader->memos[i];
+    }
+    free(reader->memos);
+    reader->memos = memos;
+    reader->mask = slots - 1;
+}
+
+static uint32_t value_at(const cm_crowd_t *crowd, cm_timelines_column_t column, uint32_t row)
+{
+    return crowd->values[column] != NULL ? crowd->values[column][row] : 0;
+}
+
+/* An event that states a field of its campaign was complete when it came, and its url may have been
+ * cleaned since: then the url is not asked. */
+static origin_key_t key_at(const cm_origins_t *origins, const cm_crowd_t *crowd, uint32_t row)
+{
+    const uint32_t url = crowd->values[CM_COLUMN_URL][row];
+    origin_key_t key = {{origins->hosts[url], value_at(crowd, CM_COLUMN_REFERRER, row)}};
+    uint32_t stated = 0;
+
+    for (unsigned field = 0; field < CM_CAMPAIGN_FIELDS; field++) {
+        key.part[2 + field] = value_at(crowd, CM_COLUMN_UTM_SOURCE + field, row);
+        stated |= key.part[2 + field];
+    }
+    if (stated == 0 && origins->campaigns[url] != 0)
+        memcpy(&key.part[2], origins->named[origins->campaigns[url]].field,
+               CM_CAMPAIGN_FIELDS * sizeof key.part[0]);
+    return key;
+}
+
+static cm_origin_t find_origin(cm_origin_reader_t *reader, uint32_t url, const origin_key_t *key)
+{
+    cm_origins_t *origins = reader->origins;
+    cm_attribution_input_t input = {
+        .url = cm_timelines_string(origins->timelines, CM_COLUMN_URL, url)};
+    cm_origin_t origin;
+
+    if (key->part[1] != 0)
+        input.referrer = cm_timelines_string(origins->timelines, CM_COLUMN_REFERRER, key->part[1]);
+    for (unsigned field = 0; field < CM_CAMPAIGN_FIELDS; field++) {
+        origin.field[field] = key->part[2 + field];
+        if (origin.field[field] != 0)
+            input.campaign.fields[field] = cm_origins_string(origins, field, origin.field[field]);
+    }
+    const cm_attribution_t found = cm_attribution_find(origins->rules, &input, &reader->scratch);
+    origin.field[CM_ORIGIN_SOURCE] = put_string(origins, CM_ORIGIN_SOURCE, found.source);
+    origin.field[CM_ORIGIN_CHANNEL] = put_string(origins, CM_ORIGIN_CHANNEL, found.channel);
+    return origin;
+}
+
+const cm_origin_t *cm_origin_at(cm_origin_reader_t *reader, const cm_crowd_t *crowd, uint32_t row)
+{
+    const origin_key_t key = key_at(reader->origins, crowd, row);
+
+    if (reader->memos == NULL || reader->count > reader->mask / 2)
+        grow_memos(reader);
+    memo_t *memo = find_memo(reader->memos, reader->mask, &key);
+    if (!memo->used) {
+        const uint32_t url = crowd->values[CM_COLUMN_URL][row];
+        *memo = (memo_t){.used = true, .key = key, .origin = find_origin(reader, url, &key)};
+        reader->count++;
+    }
+    return &memo->origin;
+}
+
+static pair_t *find_pair(pair_t *pairs, size_t mask, uint64_t key)
+{
+    size_t slot = mix(mix(0, (uint32_t)key), (uint32_t)(key >> 32)) & mask;
+
+    while (pairs[slot].key != 0 && pairs[slot].key != key)
+        slot = (slot + 1) & mask;
+    return &pairs[slot];
+}
+
+static void grow_pairs(cm_origin_reader_t *reader)
+{
+    const size_t slots = reader->pairs == NULL ? FIRST_SLOTS : 2 * (reader->pair_mask + 1);
+    pair_t *pairs = cm_alloc_zero(slots, sizeof *pairs);
+
+    for (size_t i = 0; reader->pairs != NULL && i <= reader->pair_mask; i++) {
+        if (reader->pairs[i].key != 0)
+            *find_pair(pairs, slots - 1, reader->pairs[i].key) = reader->pairs[i];
+    }
+    free(reader->pairs);
+    reader->pairs = pairs;
+    reader->pair_mask = slots - 1;
+}
+
+uint32_t cm_origin_referrer_at(cm_origin_reader_t *reader, const cm_crowd_t *crowd, uint32_t row)
+{
+    const cm_origins_t *origins = reader->origins;
+    const uint32_t referrer = value_at(crowd, CM_COLUMN_REFERRER, row);
+    const uint32_t url = crowd->values[CM_COLUMN_URL][row];
+
+    if (referrer == 0)
+        return 0;
+    if (reader->pairs == NULL || reader->pair_count > reader->pair_mask / 2)
+        grow_pairs(reader);
+    const uint64_t key = (uint64_t)origins->hosts[url] << 32 | referrer;
+    pair_t *pair = find_pair(reader->pairs, reader->pair_mask, key);
+    if (pair->key == 0) {
+        *pair = (pair_t){
+            key, cm_attribution_is_internal(
+                     origins->rules, cm_timelines_string(origins->timelines, CM_COLUMN_URL, url),
+                     cm_timelines_string(origins->timelines, CM_COLUMN_REFERRER, referrer),
+                     &reader->scratch)};
+        reader->pair_count++;
+    }
+    return pair->internal ? 0 : referrer;
+}
+
+void cm_origin_reader_free(cm_origin_reader_t *reader)
+{
+    free(reader->memos);
+    free(reader->pairs);
+    cm_buf_free(&reader->scratch);
+}
