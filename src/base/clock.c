@@ -46,7 +46,7 @@ int64_t cm_time_days(int year, int month, int day)
     return era * 146097 + day_of_era - 719468;
 }
 
-static void civil_from_days(int64_t days, int *year, int *month, int *day)
+void cm_time_date(int64_t days, int *year, int *month, int *day)
 {
     days += 719468;
     int64_t era = (days >= 0 ? days : days - 146096) / 146097;
@@ -89,7 +89,7 @@ char *cm_time_format(int64_t ms, char *text)
         rest += CM_DAY_MS;
         days--;
     }
-    civil_from_days(days, &year, &month, &day);
+    cm_time_date(days, &year, &month, &day);
     int second = (int)(rest / 1000), milli = (int)(rest % 1000);
     int len = snprintf(text, CM_TIME_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day,
                        second / 3600, second / 60 % 60, second % 60);

@@ -54,6 +54,9 @@ bool cm_time_parse_local(cm_str_t text, int64_t *ms);
 /* Days since 1970-01-01 of a proleptic Gregorian date, month 1..12. */
 int64_t cm_time_days(int year, int month, int day);
 
+/* The date of a day since 1970-01-01, the reverse of cm_time_days(). */
+void cm_time_date(int64_t days, int *year, int *month, int *day);
+
 /* Sleeps `ms` milliseconds; returns early when a signal arrives. */
 void cm_sleep_ms(int64_t ms);
 

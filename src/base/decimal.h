@@ -1,4 +1,4 @@
-/* Exact decimal numbers: at most 18 digits before and 9 after the point, and sums of 2^63 of them.
+/* Exact decimal numbers: at most 18 digits before and 9 after the point, and sums of 10^11 of them.
  * Plain values, for any thread. */
 #ifndef CM_BASE_DECIMAL_H
 #define CM_BASE_DECIMAL_H
@@ -14,7 +14,7 @@ typedef struct cm_decimal {
 } cm_decimal_t;
 
 /* Reads a number by JSON's grammar (RFC 8259, section 6), the exponent applied; the whole text.
- * False when it is none, or has more digits. */
+ * False when it is none, or has more digits; zeros at its end and its begin do not count. */
 bool cm_decimal_parse(cm_str_t text, cm_decimal_t *number);
 
 /* Below 0, 0 or above 0. */

@@ -333,21 +333,54 @@ int cm_zone_open(const char *name, cm_zone_t **zone, cm_err_t *err)
     return rc;
 }
 
-/* ---- from local time ---- */
+/* ---- to and from local time ---- */
 
-int64_t cm_zone_utc(const cm_zone_t *zone, int64_t local)
+/* The last change that is not after the instant. */
+static size_t find_change(const cm_zone_t *zone, int64_t second)
 {
-    int64_t second = local / 1000 - (local % 1000 < 0), rest = local - second * 1000;
     size_t low = 0, high = zone->count - 1;
 
-    /* The last change that is before the time for any offset. */
     while (low < high) {
         size_t middle = low + (high - low + 1) / 2;
-        if (zone->changes[middle].from <= second - OFFSET_MAX)
+        if (zone->changes[middle].from <= second)
             low = middle;
         else
             high = middle - 1;
     }
+    return low;
+}
+
+/* Where the offset of a change ends. */
+static int64_t end_of(const cm_zone_t *zone, size_t at)
+{
+    return at + 1 < zone->count ? zone->changes[at + 1].from : INT64_MAX;
+}
+
+int64_t cm_zone_offset(const cm_zone_t *zone, int64_t second, int64_t *from, int64_t *to)
+{
+    size_t at = find_change(zone, second);
+
+    *from = zone->changes[at].from;
+    *to = end_of(zone, at);
+    return zone->changes[at].offset;
+}
+
+int64_t cm_zone_first(const cm_zone_t *zone, int64_t local)
+{
+    /* No offset is so large that an earlier change could show that time. */
+    size_t at = find_change(zone, local - OFFSET_MAX);
+
+    while (local - zone->changes[at].offset >= end_of(zone, at))
+        at++;
+    int64_t second = local - zone->changes[at].offset;
+    return second > zone->changes[at].from ? second : zone->changes[at].from;
+}
+
+int64_t cm_zone_utc(const cm_zone_t *zone, int64_t local)
+{
+    int64_t second = local / 1000 - (local % 1000 < 0), rest = local - second * 1000;
+    const size_t low = find_change(zone, second - OFFSET_MAX); /* for any offset, it is before */
+
     /* From there on, the first offset that is still valid at the time that it gives. When it is not
      * valid yet, the clock has skipped that time, and the offset before is used. */
     size_t at = low;

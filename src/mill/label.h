@@ -6,8 +6,9 @@
 
 #include "mill/question.h"
 
-/* A label: hours, days or months since 1970-01-01 00:00 local time + 1 (a week: the day of its
- * Monday), the weekday 1 (Monday) to 7, or the hour of the day + 1. 0 is no label. */
+/* A label: hours, days or months since 1968-01-01 00:00 local time + 1 (a week: the day of its
+ * Monday), the weekday 1 (Monday) to 7, or the hour of the day + 1. 0 is no label. Where local time
+ * begins in 1969, or a week in December of it, the label is above 0, too. */
 typedef uint32_t cm_label_t;
 
 /* Makes labels of one kind, quickly for instants that are near to each other. */
@@ -38,7 +39,11 @@ void cm_label_text(cm_facet_t facet, cm_label_t label, cm_buf_t *text);
 cm_label_t cm_label_next(cm_facet_t facet, cm_label_t label);
 
 /* The first instant (seconds) of the label in the zone, for facets that are steps. A label that the
- * clock skipped (an hour) begins where the clock went forward. */
+ * clock skipped (an hour, and a day at the date line) begins where the clock went forward, which is
+ * where the next one begins: so it has no instant.
+ *
+ * When clocks go back over midnight (00:01 to 23:01), the label before has instants after the begin
+ * of this one. */
 int64_t cm_label_begin(cm_facet_t facet, cm_label_t label, const cm_zone_t *zone);
 
 #endif
