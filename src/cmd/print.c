@@ -1,29 +1,12 @@
 #include "cmd/print.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 enum { FLUSH_BYTES = 1 << 16 };
-
-/* The width of the terminal that stdout is, in columns; 0: it is no terminal, or has no width. */
-static size_t terminal_width(const cm_app_t *app)
-{
-    struct winsize size;
-    int fd = fileno(app->out);
-
-    return fd >= 0 && isatty(fd) && ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
-}
 
 void cm_printer_start(cm_printer_t *printer, cm_app_t *app, cm_print_format_t format,
                       const cm_index_query_t *query, bool daily)
 {
-    *printer = (cm_printer_t){.app = app,
-                              .format = format,
-                              .daily = daily,
-                              .table = {.window = query->window,
-                                        .dimension = query->dimension,
-                                        .daily = daily,
-                                        .width = terminal_width(app)}};
+    *printer = (cm_printer_t){.app = app, .format = format, .daily = daily};
+    cm_query_table_start(&printer->table, query, daily, cm_text_table_terminal(app->out));
     if (format == CM_PRINT_CSV || format == CM_PRINT_SAFE_CSV)
         cm_answer_add_csv_header(&printer->buf, query->window);
     else if (format == CM_PRINT_JSON)
@@ -59,29 +42,19 @@ int cm_printer_row(void *context, const cm_answer_t *answer)
     return printer->buf.len > FLUSH_BYTES ? cm_app_write(printer->app, &printer->buf) : 0;
 }
 
-/* Printed after the table, so that the user reads it last. */
-static void note_left_out(const cm_printer_t *printer, const char *const *names)
-{
-    FILE *messages = printer->app->messages;
-
-    fprintf(messages, "too wide for this terminal, left out: ");
-    for (const char *const *name = names; *name != NULL; name++)
-        fprintf(messages, "%s%s", name == names ? "" : ", ", *name);
-    fprintf(messages, "; --format csv prints all\n");
-}
-
 int cm_printer_end(cm_printer_t *printer, int rc)
 {
-    const char *const *left_out = NULL;
+    const cm_text_table_t *table = &printer->table.table;
+    size_t shown = table->column_count;
 
     if (printer->format == CM_PRINT_TABLE)
-        left_out = cm_query_table_print(&printer->table, &printer->buf);
+        shown = cm_text_table_print(table, &printer->buf);
     else if (printer->format == CM_PRINT_JSON)
         cm_buf_add_text(&printer->buf, printer->rows > 0 ? "\n]\n" : "]\n");
     if (rc == 0)
         rc = cm_app_write(printer->app, &printer->buf);
-    if (rc == 0 && left_out != NULL)
-        note_left_out(printer, left_out);
+    if (rc == 0) /* after the table, so that the user reads it last */
+        cm_text_table_note_left_out(table, shown, printer->app->messages);
     cm_query_table_free(&printer->table);
     cm_buf_free(&printer->buf);
     return rc;
