@@ -34,27 +34,52 @@ bool cm_pattern_is_plain(const char *text)
     return strpbrk(text, "*?") == NULL;
 }
 
-cm_pattern_t *cm_pattern_new(const char *text)
+/* How many words of 64 bits the sets of the text take. */
+static size_t count_words(cm_str_t text)
 {
-    cm_pattern_t *pattern = cm_alloc_zero(1, sizeof *pattern);
+    return (2 + BYTES) * (text.len / BITS + 1);
+}
 
-    pattern->words = strlen(text) / BITS + 1;
-    pattern->stays = cm_alloc_zero((2 + BYTES) * pattern->words, sizeof(uint64_t));
+/* Fills the sets, which are all zero, from the text. */
+static void fill(cm_pattern_t *pattern, cm_str_t text)
+{
+    pattern->words = text.len / BITS + 1;
+    pattern->last = 0;
     pattern->inside = pattern->stays + pattern->words;
     pattern->steps = pattern->inside + pattern->words;
-    for (const char *at = text; *at != '\0'; at++) {
-        if (*at == '*') {
+    for (size_t i = 0; i < text.len; i++) {
+        const char c = text.data[i];
+        if (c == '*') {
             set(pattern->stays, pattern->last);
             continue;
         }
         for (size_t byte = 0; byte < BYTES; byte++) {
-            if (*at == '?' ? !continues((uint8_t)byte) : byte == (uint8_t)*at)
+            if (c == '?' ? !continues((uint8_t)byte) : byte == (uint8_t)c)
                 set(pattern->steps + byte * pattern->words, pattern->last);
         }
         pattern->last++;
-        if (*at == '?')
+        if (c == '?')
             set(pattern->inside, pattern->last);
     }
+}
+
+cm_pattern_t *cm_pattern_new(const char *text)
+{
+    cm_pattern_t *pattern = cm_alloc_zero(1, sizeof *pattern);
+
+    pattern->stays = cm_alloc_zero(count_words(cm_str(text)), sizeof(uint64_t));
+    fill(pattern, cm_str(text));
+    return pattern;
+}
+
+const cm_pattern_t *cm_pattern_make(cm_str_t text, cm_arena_t *arena)
+{
+    cm_pattern_t *pattern = cm_arena_alloc(arena, sizeof *pattern);
+    const size_t size = count_words(text) * sizeof(uint64_t);
+
+    pattern->stays = cm_arena_alloc(arena, size);
+    memset(pattern->stays, 0, size);
+    fill(pattern, text);
     return pattern;
 }
 

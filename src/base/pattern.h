@@ -7,6 +7,7 @@
 #ifndef CM_BASE_PATTERN_H
 #define CM_BASE_PATTERN_H
 
+#include "base/arena.h"
 #include "base/str.h"
 
 typedef struct cm_pattern cm_pattern_t;
@@ -14,6 +15,9 @@ typedef struct cm_pattern cm_pattern_t;
 /* Never NULL. */
 cm_pattern_t *cm_pattern_new(const char *text);
 void cm_pattern_free(cm_pattern_t *pattern);
+
+/* The same in an arena, which frees it. */
+const cm_pattern_t *cm_pattern_make(cm_str_t text, cm_arena_t *arena);
 
 bool cm_pattern_matches(const cm_pattern_t *pattern, cm_str_t text);
 

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/decimal.h"
 #include "base/err.h"
+#include "base/pattern.h"
 #include "base/str.h"
 #include "base/zone.h"
 
@@ -99,10 +100,13 @@ typedef enum cm_condition_op {
 typedef struct cm_condition {
     cm_dim_t dim;
     cm_condition_op_t op;
-    cm_str_t *values; /* in: several; is empty: none; else one */
+    /* in: several, in order; is empty: none; else one. Times and whole numbers are written as the
+     * values that they are compared with. */
+    cm_str_t *values;
     size_t count;
-    cm_decimal_t number; /* of the comparisons <, <=, >, >= of numbers */
-    cm_str_t text;       /* as it was written */
+    cm_decimal_t number;         /* of the comparisons <, <=, >, >= of numbers */
+    const cm_pattern_t *pattern; /* of ~ and !~ */
+    cm_str_t text;               /* as it was written */
 } cm_condition_t;
 
 /* What is counted exactly of a group of events. */
@@ -197,7 +201,8 @@ typedef struct cm_question_text {
     const char *const *where, *const *where_visit, *const *where_user; /* each ends with NULL */
     int64_t limit, offset;
     bool reverse;
-    int64_t now; /* ms; what `today` and `-7d` refer to */
+    bool parameters; /* messages name parameters of the API (`from`), not options (`--from`) */
+    int64_t now;     /* ms; what `today` and `-7d` refer to */
 } cm_question_text_t;
 
 /* Reads a question. CM_EUSAGE with one sentence that names what is wrong and, for an unknown name,
@@ -206,14 +211,17 @@ int cm_question_parse(const cm_question_text_t *text, cm_question_t *question, c
 
 void cm_question_free(cm_question_t *question);
 
-/* Reads one condition; its strings are in `arena`. CM_EUSAGE. */
+/* Reads one condition: `DIM OP VALUE`, `DIM in (VALUE, VALUE)` or `DIM is empty`. Its strings are
+ * in `arena`. Blanks around a value that is not in quotes do not belong to it. <, <=, > and >=
+ * compare properties and engaged_ms as numbers, dimensions of time as times. CM_EUSAGE. */
 int cm_condition_parse(const char *text, cm_arena_t *arena, cm_condition_t *condition,
                        cm_err_t *err);
 
 /* Whether the condition holds for a value; `value.data` NULL: it is absent. */
 bool cm_condition_holds(const cm_condition_t *condition, cm_str_t value);
 
-/* The names of all facets, NULL at the end, as `--by` takes them; properties as "props.KEY". */
+/* The names of all facets, NULL at the end; properties as "props.KEY". `--by` takes all of them but
+ * the last, engaged_ms. */
 extern const char *const cm_facet_names[CM_FACET_COUNT + 1];
 
 #endif
