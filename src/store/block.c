@@ -103,10 +103,18 @@ typedef struct part_reader {
     cm_columns_t *columns;
 } part_reader_t;
 
-static int read_ids(part_reader_t *reader, uint32_t *ids, uint32_t limit)
+static bool is_wanted(const cm_columns_t *columns, uint32_t only)
 {
-    uint32_t count = reader->columns->count, max = 0;
+    return columns->only == 0 || (columns->only & only) != 0;
+}
+
+static int read_ids(part_reader_t *reader, int field, uint32_t limit)
+{
+    uint32_t *ids = reader->columns->ids[field], count = reader->columns->count, max = 0;
     cm_stream_t stream = {0};
+
+    if (!is_wanted(reader->columns, (uint32_t)CM_ONLY_FIELDS << field))
+        return cm_stream_skip(&reader->stream, 1);
     int rc = cm_stream_next_numbers(&reader->stream, count, 4, &stream);
     if (rc < 0)
         return rc;
@@ -143,6 +151,8 @@ static int read_times(part_reader_t *reader)
     cm_columns_t *columns = reader->columns;
     cm_stream_t stream = {0};
 
+    if (!is_wanted(columns, CM_ONLY_TIME))
+        return cm_stream_skip(&reader->stream, 2);
     int rc = cm_stream_next_numbers(&reader->stream, 1, 8, &stream);
     if (rc < 0)
         return rc;
@@ -225,24 +235,26 @@ int cm_block_decode(cm_str_t blob, unsigned part, uint32_t count,
     columns->count = count;
     if (part == CM_READ_HOT) {
         if ((rc = cm_stream_open(&reader.stream, blob, 5)) < 0 ||
-            (rc = read_ids(&reader, columns->ids[CM_USER], strings[CM_USER])) < 0 ||
-            (rc = read_times(&reader)) < 0 ||
-            (rc = read_ids(&reader, columns->ids[CM_URL], strings[CM_URL])) < 0)
+            (rc = read_ids(&reader, CM_USER, strings[CM_USER])) < 0 ||
+            (rc = read_times(&reader)) < 0 || (rc = read_ids(&reader, CM_URL, strings[CM_URL])) < 0)
             return rc;
-        return read_ids(&reader, columns->ids[CM_COUNTRY], strings[CM_COUNTRY]);
+        return read_ids(&reader, CM_COUNTRY, strings[CM_COUNTRY]);
     }
     if (part == CM_READ_COLD) {
         rc = cm_stream_open(&reader.stream, blob, CM_FIELD_COUNT - CM_CITY);
         for (int field = CM_CITY; rc == 0 && field < CM_FIELD_COUNT; field++)
-            rc = read_ids(&reader, columns->ids[field], strings[field]);
+            rc = read_ids(&reader, field, strings[field]);
         return rc;
     }
     if (part == CM_READ_EXTRA || part == CM_READ_VIEWS) {
         rc = cm_stream_open(&reader.stream, blob, CM_WIDE_STREAMS);
         if (rc < 0)
             return rc;
-        return part == CM_READ_EXTRA ? cm_wide_decode(&columns->wide, count, &reader.stream)
-                                     : cm_wide_decode_views(&columns->wide, count, &reader.stream);
+        const uint32_t only = columns->only / CM_ONLY_EXTRAS;
+        return part == CM_READ_EXTRA
+                   ? cm_wide_decode(&columns->wide, count, columns->only == 0 ? UINT32_MAX : only,
+                                    &reader.stream)
+                   : cm_wide_decode_views(&columns->wide, count, &reader.stream);
     }
     rc = cm_stream_open(&reader.stream, blob, 4);
     return rc < 0 ? rc : read_keys(&reader);

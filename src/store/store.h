@@ -97,9 +97,19 @@ enum {
     CM_READ_VIEWS = 16,
 };
 
+/* Which columns of the parts to decode (cm_columns_t.only). */
+enum {
+    CM_ONLY_FIELDS = 1, /* << cm_field_t */
+    CM_ONLY_TIME = 1 << CM_FIELD_COUNT,
+    CM_ONLY_EXTRAS = 1 << (CM_FIELD_COUNT + 1), /* << cm_extra_field_t */
+};
+
 /* A block's columns, decoded. The caller owns them, reuses them from block to block, and frees them
  * with cm_columns_free(); row keys stay valid until the next block is read into the columns. */
 typedef struct cm_columns {
+    /* A mask of CM_ONLY_*, set by the caller; 0: all. The other columns of the parts that are read
+     * may have any values, which are no ids, and cm_wide_at() must not be called then. */
+    uint32_t only;
     int64_t first;
     uint32_t count, cap;
     int64_t *time;                 /* ms */

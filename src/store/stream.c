@@ -144,18 +144,44 @@ int cm_stream_open(cm_stream_reader_t *reader, cm_str_t blob, uint8_t streams)
     return 0;
 }
 
-int cm_stream_next(cm_stream_reader_t *reader, size_t want, cm_stream_t *out)
+/* Reads the head of the next stream; `stored` is how many bytes follow. There are never more of
+ * them than raw bytes, so an empty column has none. */
+static int next_head(cm_stream_reader_t *reader, cm_stream_t *out, size_t *stored)
 {
-    cm_stream_scratch_t *scratch = reader->scratch;
-
     if (reader->end - reader->at < STREAM_SIZE)
         return cm_stream_corrupt(reader->err, "a column is missing");
     out->width = reader->at[0];
     out->size = get_u32(reader->at + 1);
-    size_t stored = get_u32(reader->at + 5);
+    *stored = get_u32(reader->at + 5);
     reader->at += STREAM_SIZE;
-    /* There are never more stored bytes than raw bytes, so an empty column has no stored bytes. */
-    if (stored > (size_t)(reader->end - reader->at) || out->size > want || stored > out->size)
+    if (*stored > (size_t)(reader->end - reader->at) || *stored > out->size)
+        return cm_stream_corrupt(reader->err, "a column is longer than its block");
+    return 0;
+}
+
+int cm_stream_skip(cm_stream_reader_t *reader, unsigned count)
+{
+    cm_stream_t stream;
+    size_t stored;
+
+    for (unsigned i = 0; i < count; i++) {
+        int rc = next_head(reader, &stream, &stored);
+        if (rc < 0)
+            return rc;
+        reader->at += stored;
+    }
+    return 0;
+}
+
+int cm_stream_next(cm_stream_reader_t *reader, size_t want, cm_stream_t *out)
+{
+    cm_stream_scratch_t *scratch = reader->scratch;
+    size_t stored;
+
+    int rc = next_head(reader, out, &stored);
+    if (rc < 0)
+        return rc;
+    if (out->size > want)
         return cm_stream_corrupt(reader->err, "a column is longer than its block");
     const uint8_t *bytes = reader->at;
     reader->at += stored;

@@ -69,7 +69,11 @@ int cm_stream_open(cm_stream_reader_t *reader, cm_str_t part, uint8_t streams);
 /* Takes the next stream, which may have at most `want` bytes. CM_ECORRUPT. */
 int cm_stream_next(cm_stream_reader_t *reader, size_t want, cm_stream_t *out);
 
-/* The same for a column of `count` numbers of at most `max_width` bytes each. */
+/* Goes past the next `count` streams without decompressing them. CM_ECORRUPT. */
+int cm_stream_skip(cm_stream_reader_t *reader, unsigned count);
+
+/* The same as cm_stream_next() for a column of `count` numbers of at most `max_width` bytes each.
+ */
 int cm_stream_next_numbers(cm_stream_reader_t *reader, uint32_t count, unsigned max_width,
                            cm_stream_t *out);
 

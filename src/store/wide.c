@@ -5,7 +5,8 @@
 enum {
     LENGTH = 4, /* bytes of the length of a string */
     ENGAGED_WIDTH = 4,
-    TOGETHER = 32, /* strings that are looked up together */
+    TEXT_STREAMS = 3, /* of a text: numbers, lengths, bytes */
+    TOGETHER = 32,    /* strings that are looked up together */
 };
 
 /* Makes room for `count` events, whose values are not set. */
@@ -223,25 +224,33 @@ int cm_wide_decode_views(cm_wide_t *wide, uint32_t count, cm_stream_reader_t *re
     return 0;
 }
 
-int cm_wide_decode(cm_wide_t *wide, uint32_t count, cm_stream_reader_t *reader)
+static int decode_engaged(cm_wide_t *wide, cm_stream_reader_t *reader)
 {
     cm_stream_t stream = {0};
+
+    int rc = cm_stream_next_numbers(reader, wide->count, ENGAGED_WIDTH, &stream);
+    if (rc < 0)
+        return rc;
+    cm_stream_gather(&stream, wide->count, wide->engaged);
+    if (max_of(wide->engaged, wide->count) > CM_ENGAGED_MAX + 1)
+        return cm_stream_corrupt(reader->err, "an engaged time is out of range");
+    return 0;
+}
+
+int cm_wide_decode(cm_wide_t *wide, uint32_t count, uint32_t only, cm_stream_reader_t *reader)
+{
     int rc = 0;
 
     cm_wide_clear(wide);
     reserve(wide, count);
     wide->count = count;
     for (int field = 0; rc == 0 && field < CM_EXTRA_TEXTS; field++)
-        rc = decode_field(wide, field, reader);
-    if (rc == 0)
-        rc = cm_stream_next_numbers(reader, count, ENGAGED_WIDTH, &stream);
-    if (rc < 0)
-        return rc;
-    cm_stream_gather(&stream, count, wide->engaged);
-    if (max_of(wide->engaged, count) > CM_ENGAGED_MAX + 1)
-        return cm_stream_corrupt(reader->err, "an engaged time is out of range");
-    wide->any = true;
-    return 0;
+        rc = only >> field & 1 ? decode_field(wide, field, reader)
+                               : cm_stream_skip(reader, TEXT_STREAMS);
+    if (rc == 0 && only >> CM_EXTRA_ENGAGED & 1)
+        rc = decode_engaged(wide, reader);
+    wide->any = rc == 0;
+    return rc;
 }
 
 void cm_wide_clear(cm_wide_t *wide)

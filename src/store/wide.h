@@ -53,8 +53,9 @@ enum { CM_WIDE_STREAMS = 3 * CM_EXTRA_TEXTS + 1 };
 /* Appends the streams of the part; some event has a value. */
 void cm_wide_encode(const cm_wide_t *wide, const cm_stream_writer_t *writer);
 
-/* Reads the streams of the part of a block of `count` events. CM_ECORRUPT. */
-int cm_wide_decode(cm_wide_t *wide, uint32_t count, cm_stream_reader_t *reader);
+/* Reads the streams of the part of a block of `count` events, those of the fields in the mask
+ * `only` (1 << cm_extra_field_t); the other columns have any values. CM_ECORRUPT. */
+int cm_wide_decode(cm_wide_t *wide, uint32_t count, uint32_t only, cm_stream_reader_t *reader);
 
 /* The same for nothing but which events are page views. */
 int cm_wide_decode_views(cm_wide_t *wide, uint32_t count, cm_stream_reader_t *reader);
