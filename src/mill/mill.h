@@ -22,11 +22,12 @@
 
 #include "mill/cells.h"
 #include "mill/measures.h"
+#include "mill/team.h"
 #include "store/store.h"
 
 #include <stdatomic.h>
 
-enum { CM_MILL_THREADS_MAX = 64 };
+enum { CM_MILL_THREADS_MAX = CM_TEAM_MAX };
 
 typedef struct cm_mill_options {
     int64_t session_timeout; /* ms; a longer gap ends a session */

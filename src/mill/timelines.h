@@ -1,6 +1,6 @@
-/* All events of a store in the order of timelines: by user, then as DESIGN says ("The order"):
- * timestamp; within one millisecond page views before other events; then row key. Of several copies
- * only the one that counts is there.
+/* All events of a store in the order of timelines: by user, then by timestamp;
+ * within one millisecond page views before other events; then by row key, byte by byte. Of several
+ * copies only the one that counts is there (event/choice.h).
  *
  * Questions walk over the timelines in lanes. A lane is a range of users that one thread walks; it
  * gives some users at a time with all their events (cm_crowd_t), as plain arrays of numbers. A
@@ -48,15 +48,16 @@ typedef struct cm_timelines_options {
     int64_t memory;          /* bytes that sorting and columns may take, about; 0: no limit */
     int threads;             /* 0: one per processor */
     const atomic_bool *stop; /* when it becomes true, CM_ESTOP; may be NULL */
-    const cm_log_t *log;     /* may be NULL */
+    const cm_log_t *log;     /* gets debug entries (CM_DEBUG_MILL); may be NULL */
     /* Opens a reader of the store; called from the calling thread of cm_timelines_open() only. All
      * readers must see the same blocks. */
     int (*reader)(void *context, cm_reader_t **reader, cm_err_t *err);
     void *context;
 } cm_timelines_options_t;
 
-/* Puts the events in order. Readers stay open until the timelines are closed. CM_ESTOP,
- * CM_ECORRUPT, CM_EBIG (memory) and what readers return. */
+/* Puts the events in order. Readers stay open until the timelines are closed; what the options
+ * point to must stay as long. CM_ESTOP, CM_ECORRUPT, CM_ENOMEM (also where `memory` is not enough),
+ * CM_EINTERNAL when the store has 2^32 events or more, and what readers return. */
 int cm_timelines_open(const cm_timelines_options_t *options, cm_timelines_t **timelines,
                       cm_err_t *err);
 
@@ -75,7 +76,9 @@ bool cm_timelines_times(const cm_timelines_t *timelines, int64_t *first, int64_t
 /* Bytes that the timelines hold now. */
 int64_t cm_timelines_size(const cm_timelines_t *timelines);
 
-/* Reads a column if it is not there yet, so that lanes can give it. Any thread. */
+/* Reads a column if it is not there yet, so that lanes can give it. Any thread; one column is read
+ * at a time. CM_ESTOP, CM_ECORRUPT, CM_ENOMEM (also where `memory` is not enough), and what readers
+ * return; the column may be asked for again then. */
 int cm_timelines_need(cm_timelines_t *timelines, cm_timelines_column_t column, cm_err_t *err);
 
 /* How many values the column has: they are below it. Value 0 is absent. Needs the column. */
@@ -85,7 +88,7 @@ uint32_t cm_timelines_value_count(const cm_timelines_t *timelines, cm_timelines_
 cm_str_t cm_timelines_string(const cm_timelines_t *timelines, cm_timelines_column_t column,
                              uint32_t value);
 
-/* The string of a user id of a crowd. */
+/* The string of a user id of a crowd; valid as long as the timelines. Any thread. */
 int cm_timelines_user(cm_timelines_t *timelines, uint32_t user, cm_str_t *string, cm_err_t *err);
 
 /* ---- walking ---- */

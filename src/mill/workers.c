@@ -1,18 +1,14 @@
 #include "mill/run.h"
+#include "mill/team.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 int cm_mill_make_workers(cm_mill_run_t *run, cm_err_t *err)
 {
-    int threads = run->options->threads;
+    const int threads = cm_team_size(run->options->threads);
     int rc = 0;
 
-    if (threads <= 0)
-        threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    threads = threads < 1 ? 1 : threads > CM_MILL_THREADS_MAX ? CM_MILL_THREADS_MAX : threads;
     run->workers = cm_alloc_zero((size_t)threads, sizeof *run->workers);
     for (int i = 0; rc == 0 && i < threads; i++) {
         cm_mill_worker_t *worker = &run->workers[run->worker_count++];
@@ -113,36 +109,22 @@ bool cm_mill_has_overflow(const cm_mill_run_t *run)
 /* ---- running a phase ---- */
 
 typedef struct task {
-    cm_mill_worker_t *worker;
+    cm_mill_run_t *run;
     void (*phase)(cm_mill_worker_t *worker);
 } task_t;
 
-static void *run_task(void *argument)
+static void run_task(void *context, int number)
 {
-    task_t *task = argument;
-    task->phase(task->worker);
-    return NULL;
+    const task_t *task = context;
+    task->phase(&task->run->workers[number]);
 }
 
 int cm_mill_run_phase(cm_mill_run_t *run, void (*phase)(cm_mill_worker_t *worker), cm_err_t *err)
 {
-    pthread_t threads[CM_MILL_THREADS_MAX];
-    task_t tasks[CM_MILL_THREADS_MAX];
-    bool started[CM_MILL_THREADS_MAX] = {false};
+    task_t task = {run, phase};
 
-    assert(run->worker_count >= 1 && run->worker_count <= CM_MILL_THREADS_MAX);
     atomic_store(&run->next, 0);
-    for (int i = 1; i < run->worker_count; i++) {
-        tasks[i] = (task_t){&run->workers[i], phase};
-        started[i] = pthread_create(&threads[i], NULL, run_task, &tasks[i]) == 0;
-    }
-    phase(&run->workers[0]);
-    for (int i = 1; i < run->worker_count; i++) {
-        if (started[i])
-            pthread_join(threads[i], NULL);
-        else /* the system gives no thread: its part is done here */
-            phase(&run->workers[i]);
-    }
+    cm_team_run(run->worker_count, run_task, &task);
     for (int i = 0; i < run->worker_count; i++) {
         if (run->workers[i].rc < 0) {
             *err = run->workers[i].err;

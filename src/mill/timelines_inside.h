@@ -1,0 +1,81 @@
+/* The timelines, as the files that make them up share them:
+ *
+ *   timelines.c         opening, closing, and what is asked of them
+ *   timelines_order.c   puts the events in order
+ *   timelines_column.c  reads columns
+ *   lane.c              walks
+ *
+ * An event has an ordinal, its position in the store, and a row, its position in the timelines.
+ * Any thread may use them: everything except the columns, `size` and the readers is constant once
+ * they are open, and `lock` is held while a reader is used and while a column is read. */
+#ifndef CM_MILL_TIMELINES_INSIDE_H
+#define CM_MILL_TIMELINES_INSIDE_H
+
+#include "mill/team.h"
+#include "mill/timelines.h"
+
+#include <pthread.h>
+
+#define CM_TIMELINES_NO_ROW UINT32_MAX /* of a copy that does not count */
+
+typedef struct cm_timelines_values {
+    uint8_t width;     /* bytes of a value: 1, 2 or 4; 0: the column was not read yet */
+    void *values;      /* by row */
+    uint32_t count;    /* values are below it */
+    cm_str_t *strings; /* by value; of fields with a dictionary in the store */
+    cm_dict_t dict;    /* by value - 1; of optional fields */
+} cm_timelines_values_t;
+
+struct cm_timelines {
+    cm_timelines_options_t options;
+    cm_reader_t *readers[CM_TEAM_MAX]; /* one per thread */
+    int threads;
+    const cm_block_ref_t *blocks; /* of the first reader */
+    size_t block_count;           /* those with events before `end` */
+    int64_t end;                  /* ordinal */
+    uint32_t *row_of;             /* by ordinal */
+    uint32_t *second;             /* by row */
+    uint16_t *ms;
+    uint8_t *kind;
+    uint32_t rows;
+    uint32_t *user;  /* ids, in the order of rows */
+    uint32_t *first; /* the first row of each of them, and `rows` at the end */
+    uint32_t users;
+    int64_t time_first, time_last; /* ms */
+    pthread_mutex_t lock;
+    cm_timelines_values_t columns[CM_COLUMN_COUNT];
+    _Atomic int64_t size; /* bytes */
+};
+
+/* How many events of the block are before the end. */
+static inline uint32_t cm_timelines_count_in(const cm_timelines_t *timelines,
+                                             const cm_block_ref_t *block)
+{
+    int64_t left = timelines->end - block->first;
+    return left < block->count ? (uint32_t)left : block->count;
+}
+
+/* CM_ESTOP when the caller has asked to stop. */
+static inline int cm_timelines_check_stop(const cm_timelines_t *timelines, cm_err_t *err)
+{
+    const atomic_bool *stop = timelines->options.stop;
+    return stop != NULL && atomic_load(stop) ? cm_fail(err, CM_ESTOP, "stopped") : 0;
+}
+
+/* CM_ENOMEM when so many bytes more than now are too many. */
+int cm_timelines_check_memory(const cm_timelines_t *timelines, int64_t more, cm_err_t *err);
+
+/* ---- timelines_order.c ---- */
+
+/* Fills in everything from row_of to time_last. `memory`: bytes that events may take while they are
+ * sorted; 0: no limit. */
+int cm_timelines_order(cm_timelines_t *timelines, int64_t memory, cm_err_t *err);
+
+/* ---- timelines_column.c ---- */
+
+/* Reads the column; the lock is held. */
+int cm_timelines_read(cm_timelines_t *timelines, cm_timelines_column_t column, cm_err_t *err);
+
+void cm_timelines_values_free(cm_timelines_values_t *values);
+
+#endif

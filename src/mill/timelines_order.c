@@ -1,0 +1,431 @@
+/* Puts events in order with the mill's parts: they are spread over partitions by user
+ * (partition.h), and each partition is sorted; ties.h finds copies. The place of a packed event is
+ * its kind. */
+#include "base/clock.h"
+#include "mill/partition.h"
+#include "mill/timelines_inside.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    PARTITIONS_MAX = 4096,
+    PARTITION_EVENTS = 32 * 1024, /* 512 KiB: what a core's L2 cache holds */
+    USER_BITS = 64 - CM_PACKED_TIME_BITS,
+    KIND_BITS = 2,
+    EVENT_BYTES = 24, /* a packed event, and some for chunks that are not full */
+    /* Memory of a tied event while its row key and its strings are read. Many copies are resolved
+     * in several goes, each of which reads blocks again. */
+    TIED_BYTES = 200,
+    TIED_MAX = 4 * 1024 * 1024,
+    TIED_MIN = 64 * 1024,
+};
+
+typedef struct sorter sorter_t;
+
+typedef struct worker {
+    sorter_t *sorter;
+    cm_reader_t *reader;
+    size_t block_from, block_to; /* the worker scatters these blocks */
+    cm_chunk_list_t *lists;      /* events, one list per partition */
+    cm_slabs_t slabs;
+    cm_partition_t partition; /* the one being ordered */
+    uint32_t kept;            /* the first of the partitions whose ties are not resolved + 1 */
+    cm_ties_t ties;
+    size_t tied;                   /* events of these ties */
+    int64_t time_first, time_last; /* ms */
+    int rc;
+    cm_err_t err;
+} worker_t;
+
+struct sorter {
+    cm_timelines_t *timelines;
+    cm_packed_layout_t layout;
+    cm_spread_t spread;
+    size_t tied_max;      /* how many tied events a worker keeps */
+    cm_partition_t *kept; /* by partition: those whose ties are not resolved yet */
+    uint32_t *next_kept;  /* by partition: the next one that its worker keeps + 1 */
+    worker_t workers[CM_TEAM_MAX];
+    atomic_uint next;     /* the partition that a worker takes next */
+    pthread_mutex_t lock; /* of the numbers of rows and users */
+};
+
+/* ---- scatter ---- */
+
+/* The kinds of a block's events by the number of their names; the caller frees them. */
+static uint8_t *kinds_of(const cm_wide_t *wide)
+{
+    const cm_dict_t *names = &wide->strings[CM_EXTRA_NAME];
+    uint8_t *kinds = cm_alloc(names->count + 1);
+
+    kinds[0] = CM_KIND_VIEW;
+    for (uint32_t id = 0; id < names->count; id++)
+        kinds[id + 1] = cm_str_equal(cm_dict_string(names, id), CM_STR("engagement"))
+                            ? CM_KIND_ENGAGEMENT
+                            : CM_KIND_OTHER;
+    return kinds;
+}
+
+/* Spreads the events of one block over the partitions. */
+static int scatter_block(worker_t *worker, const cm_columns_t *columns, uint32_t count,
+                         const uint8_t *kinds)
+{
+    const cm_spread_t spread = worker->sorter->spread;
+    const unsigned ordinal_bits = worker->sorter->layout.ordinal_bits;
+    const uint32_t *users = columns->ids[CM_USER], *names = columns->wide.ids[CM_EXTRA_NAME];
+    cm_chunk_list_t *lists = worker->lists;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t number = users[i];
+        if (spread.passes > 1) {
+            if (number % spread.passes != spread.pass)
+                continue;
+            number /= spread.passes;
+        }
+        const uint64_t kind = kinds != NULL ? kinds[names[i]] : CM_KIND_VIEW;
+        cm_packed_event_t *event =
+            cm_chunk_list_add(&lists[number & (spread.count - 1)], &worker->slabs, sizeof *event);
+        if (event == NULL)
+            return cm_fail_memory(&worker->err);
+        event->key =
+            (uint64_t)(number >> spread.shift) << CM_PACKED_TIME_BITS | (uint64_t)columns->time[i];
+        event->load = kind << ordinal_bits | (uint64_t)(columns->first + i);
+    }
+    return 0;
+}
+
+static int scatter_one(worker_t *worker, const cm_block_ref_t *block, cm_columns_t *columns)
+{
+    const unsigned parts = block->has_others ? CM_READ_HOT | CM_READ_EXTRA : CM_READ_HOT;
+
+    int rc = cm_timelines_check_stop(worker->sorter->timelines, &worker->err);
+    if (rc == 0)
+        rc = cm_reader_read(worker->reader, block, parts, columns, &worker->err);
+    if (rc < 0)
+        return rc;
+    uint8_t *kinds = columns->wide.any ? kinds_of(&columns->wide) : NULL;
+    rc = scatter_block(worker, columns, cm_timelines_count_in(worker->sorter->timelines, block),
+                       kinds);
+    free(kinds);
+    return rc;
+}
+
+static void scatter(void *context, int number)
+{
+    sorter_t *sorter = context;
+    worker_t *worker = &sorter->workers[number];
+    cm_columns_t columns = {.only = CM_ONLY_FIELDS << CM_USER | CM_ONLY_TIME |
+                                    CM_ONLY_EXTRAS << CM_EXTRA_NAME};
+
+    for (size_t b = worker->block_from; worker->rc == 0 && b < worker->block_to; b++)
+        worker->rc = scatter_one(worker, &sorter->timelines->blocks[b], &columns);
+    cm_columns_free(&columns);
+}
+
+/* ---- order ---- */
+
+/* Puts page views before the other events of the same millisecond; both keep their order. */
+static void views_first(cm_packed_event_t *events, size_t count, unsigned ordinal_bits)
+{
+    cm_packed_event_t *others = NULL;
+    size_t views = 0, other_count = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].load >> ordinal_bits == CM_KIND_VIEW) {
+            events[views++] = events[i];
+            continue;
+        }
+        if (others == NULL)
+            others = cm_alloc((count - i) * sizeof *others);
+        others[other_count++] = events[i];
+    }
+    if (other_count > 0)
+        memcpy(events + views, others, other_count * sizeof *others);
+    free(others);
+}
+
+/* Removes the copies, and puts ties, which are in order of their row keys, in their last order. */
+static void settle(cm_partition_t *partition, unsigned ordinal_bits)
+{
+    cm_packed_event_t *events = partition->events;
+    size_t count = 0;
+
+    for (size_t i = 0; i < partition->count; i++) {
+        if (events[i].load != CM_PACKED_DROPPED)
+            events[count++] = events[i];
+    }
+    partition->count = count;
+    for (size_t from = 0, end; from < count; from = end) {
+        for (end = from + 1; end < count && events[end].key == events[from].key; end++)
+            ;
+        if (end - from > 1)
+            views_first(events + from, end - from, ordinal_bits);
+    }
+}
+
+static size_t count_users(const cm_partition_t *partition)
+{
+    const cm_packed_event_t *events = partition->events;
+    size_t users = partition->count > 0;
+
+    for (size_t i = 1; i < partition->count; i++)
+        users += cm_packed_user(&events[i - 1]) != cm_packed_user(&events[i]);
+    return users;
+}
+
+/* Writes the rows of a partition from `row` on, and its users from `user` on. */
+static void write_rows(worker_t *worker, const cm_partition_t *partition, uint32_t row,
+                       uint32_t user)
+{
+    const sorter_t *sorter = worker->sorter;
+    const unsigned ordinal_bits = sorter->layout.ordinal_bits;
+    cm_timelines_t *to = sorter->timelines;
+    uint64_t last = UINT64_MAX;
+
+    for (size_t i = 0; i < partition->count; i++, row++) {
+        const cm_packed_event_t event = partition->events[i];
+        const uint64_t time = event.key & CM_PACKED_TIME_MASK;
+        const uint64_t local = event.key >> CM_PACKED_TIME_BITS;
+        if (local != last) {
+            to->user[user] = cm_spread_user(&sorter->spread, partition->number, local);
+            to->first[user++] = row;
+            last = local;
+        }
+        worker->time_first =
+            (int64_t)time < worker->time_first ? (int64_t)time : worker->time_first;
+        worker->time_last = (int64_t)time > worker->time_last ? (int64_t)time : worker->time_last;
+        to->row_of[event.load & sorter->layout.ordinal_mask] = row;
+        to->second[row] = (uint32_t)(time / 1000);
+        to->ms[row] = (uint16_t)(time % 1000);
+        to->kind[row] = (uint8_t)(event.load >> ordinal_bits);
+    }
+}
+
+/* Gives the partition, whose ties are resolved, the next rows. */
+static void emit(worker_t *worker, const cm_partition_t *partition)
+{
+    sorter_t *sorter = worker->sorter;
+    cm_timelines_t *timelines = sorter->timelines;
+    const size_t users = count_users(partition);
+
+    pthread_mutex_lock(&sorter->lock);
+    const uint32_t row = timelines->rows, user = timelines->users;
+    timelines->rows += (uint32_t)partition->count;
+    timelines->users += (uint32_t)users;
+    pthread_mutex_unlock(&sorter->lock);
+    write_rows(worker, partition, row, user);
+}
+
+/* Called for each event that is a copy and does not count; by any worker, but each event is of one
+ * partition. */
+static void leave_out(void *context, int64_t ordinal)
+{
+    cm_timelines_t *timelines = context;
+    timelines->row_of[ordinal] = CM_TIMELINES_NO_ROW;
+}
+
+/* Resolves the worker's ties and emits the partitions that it has kept for them. */
+static void resolve(worker_t *worker)
+{
+    sorter_t *sorter = worker->sorter;
+
+    worker->rc = cm_ties_resolve(&worker->ties, worker->reader, &worker->err);
+    while (worker->kept > 0) {
+        cm_partition_t *partition = &sorter->kept[worker->kept - 1];
+        worker->kept = sorter->next_kept[worker->kept - 1];
+        if (worker->rc == 0) {
+            settle(partition, sorter->layout.ordinal_bits);
+            emit(worker, partition);
+        }
+        cm_partition_free(partition);
+    }
+    worker->tied = 0;
+}
+
+/* Keeps the partition that has just been built, because it has ties. */
+static void keep(worker_t *worker, size_t ties_before)
+{
+    sorter_t *sorter = worker->sorter;
+    const uint32_t number = worker->partition.number;
+
+    for (size_t i = ties_before; i < worker->ties.count; i++)
+        worker->tied += worker->ties.runs[i].count;
+    sorter->kept[number] = worker->partition;
+    sorter->next_kept[number] = worker->kept;
+    worker->kept = number + 1;
+    worker->partition = (cm_partition_t){0};
+}
+
+static void order_one(worker_t *worker, uint32_t number)
+{
+    sorter_t *sorter = worker->sorter;
+    const int threads = sorter->timelines->threads;
+    cm_chunk_list_t *lists[CM_TEAM_MAX];
+    const size_t ties = worker->ties.count;
+
+    for (int i = 0; i < threads; i++)
+        lists[i] = &sorter->workers[i].lists[number];
+    worker->partition.number = number;
+    worker->rc = cm_partition_build(&worker->partition, lists, threads, &worker->slabs,
+                                    &sorter->spread, &worker->ties, &worker->err);
+    if (worker->rc == 0)
+        worker->rc = cm_timelines_check_stop(sorter->timelines, &worker->err);
+    if (worker->rc < 0)
+        return;
+    if (worker->ties.count == ties)
+        emit(worker, &worker->partition);
+    else
+        keep(worker, ties);
+    if (worker->tied > sorter->tied_max)
+        resolve(worker);
+}
+
+static void order(void *context, int number)
+{
+    sorter_t *sorter = context;
+    worker_t *worker = &sorter->workers[number];
+    uint32_t next;
+
+    while (worker->rc == 0 && (next = atomic_fetch_add(&sorter->next, 1)) < sorter->spread.count)
+        order_one(worker, next);
+    if (worker->rc == 0)
+        resolve(worker);
+}
+
+/* ---- the whole ---- */
+
+/* Chooses passes and partitions as the mill does (plan.c). */
+static void choose_spread(sorter_t *sorter, uint32_t users, int64_t memory)
+{
+    const int64_t events = sorter->timelines->end, fits = memory / EVENT_BYTES + 1;
+    cm_spread_t *spread = &sorter->spread;
+    int64_t passes = memory > 0 ? (events + fits - 1) / fits : 1;
+
+    passes = passes > users ? users : passes;
+    *spread = (cm_spread_t){.passes = (uint32_t)(passes < 1 ? 1 : passes), .users = users};
+    while ((1u << spread->shift) < PARTITIONS_MAX &&
+           (events / spread->passes >> spread->shift > PARTITION_EVENTS ||
+            users / spread->passes >> spread->shift >= 1u << USER_BITS))
+        spread->shift++;
+    spread->count = 1u << spread->shift;
+}
+
+static int prepare(sorter_t *sorter, int64_t memory, cm_err_t *err)
+{
+    cm_timelines_t *timelines = sorter->timelines;
+    unsigned bits = 1;
+    uint32_t users;
+
+    int rc = cm_reader_string_count(timelines->readers[0], CM_USER, &users, err);
+    if (rc < 0)
+        return rc;
+    while ((uint64_t)timelines->end >> bits != 0)
+        bits++;
+    sorter->layout = (cm_packed_layout_t){
+        .ordinal_bits = bits, .country_bits = KIND_BITS, .ordinal_mask = (UINT64_C(1) << bits) - 1};
+    choose_spread(sorter, users, memory);
+    int64_t tied = memory > 0 ? memory / TIED_BYTES : TIED_MAX;
+    tied = tied > TIED_MAX ? TIED_MAX : tied < TIED_MIN ? TIED_MIN : tied;
+    sorter->tied_max = (size_t)(tied / timelines->threads);
+    sorter->kept = cm_alloc_zero(sorter->spread.count, sizeof *sorter->kept);
+    sorter->next_kept = cm_alloc_zero(sorter->spread.count, sizeof *sorter->next_kept);
+    return 0;
+}
+
+/* Gives each worker consecutive blocks with about the same number of events, and its lists. */
+static void equip(sorter_t *sorter)
+{
+    cm_timelines_t *timelines = sorter->timelines;
+    size_t block = 0;
+
+    for (int i = 0; i < timelines->threads; i++) {
+        worker_t *worker = &sorter->workers[i];
+        const int64_t end = timelines->end * (i + 1) / timelines->threads;
+        *worker = (worker_t){
+            .sorter = sorter,
+            .reader = timelines->readers[i],
+            .block_from = block,
+            .lists = cm_alloc_zero(sorter->spread.count, sizeof *worker->lists),
+            .ties = {.layout = &sorter->layout,
+                     .blocks = timelines->blocks,
+                     .block_count = timelines->block_count,
+                     .copy = leave_out,
+                     .context = timelines},
+            .time_first = INT64_MAX,
+        };
+        while (block < timelines->block_count && timelines->blocks[block].first < end)
+            block++;
+        worker->block_to = block;
+    }
+}
+
+static int run(sorter_t *sorter, void (*work)(void *context, int number), cm_err_t *err)
+{
+    const int threads = sorter->timelines->threads;
+
+    atomic_store(&sorter->next, 0);
+    cm_team_run(threads, work, sorter);
+    for (int i = 0; i < threads; i++) {
+        if (sorter->workers[i].rc < 0) {
+            *err = sorter->workers[i].err;
+            return sorter->workers[i].rc;
+        }
+    }
+    return 0;
+}
+
+static void clean_up(sorter_t *sorter)
+{
+    const int threads = sorter->timelines->threads;
+
+    for (uint32_t p = 0; p < sorter->spread.count; p++)
+        cm_partition_free(&sorter->kept[p]);
+    for (int i = 0; i < threads; i++) {
+        free(sorter->workers[i].lists); /* their chunks are pieces of the slabs */
+        cm_partition_free(&sorter->workers[i].partition);
+        cm_ties_free(&sorter->workers[i].ties);
+    }
+    /* Only now: a worker's slabs may hold chunks that another worker has filled. */
+    for (int i = 0; i < threads; i++)
+        cm_slabs_free(&sorter->workers[i].slabs);
+    free(sorter->kept);
+    free(sorter->next_kept);
+}
+
+static void finish(sorter_t *sorter)
+{
+    cm_timelines_t *timelines = sorter->timelines;
+
+    timelines->first[timelines->users] = timelines->rows;
+    timelines->time_first = INT64_MAX;
+    for (int i = 0; i < timelines->threads; i++) {
+        const worker_t *worker = &sorter->workers[i];
+        if (worker->time_first < timelines->time_first)
+            timelines->time_first = worker->time_first;
+        if (worker->time_last > timelines->time_last)
+            timelines->time_last = worker->time_last;
+    }
+}
+
+int cm_timelines_order(cm_timelines_t *timelines, int64_t memory, cm_err_t *err)
+{
+    sorter_t *sorter = cm_alloc_zero(1, sizeof *sorter);
+
+    sorter->timelines = timelines;
+    pthread_mutex_init(&sorter->lock, NULL);
+    int rc = prepare(sorter, memory, err);
+    if (rc == 0)
+        equip(sorter);
+    for (uint32_t pass = 0; rc == 0 && pass < sorter->spread.passes; pass++) {
+        sorter->spread.pass = pass;
+        rc = run(sorter, scatter, err);
+        if (rc == 0)
+            rc = run(sorter, order, err);
+    }
+    if (rc == 0)
+        finish(sorter);
+    clean_up(sorter);
+    pthread_mutex_destroy(&sorter->lock);
+    free(sorter);
+    return rc;
+}
