@@ -129,6 +129,7 @@ bool cm_option_read(const cm_option_t *option, const char *text, cm_option_value
     case CM_OPT_REAL:
         return parse_real(text, &value->real) && in_bounds(option, value->real);
     case CM_OPT_TEXT:
+    case CM_OPT_TEXTS:
         value->text = text;
         return true;
     case CM_OPT_MAP:
@@ -184,6 +185,7 @@ static void add_wanted(cm_buf_t *buf, const cm_option_t *option)
         [CM_OPT_DURATION] = "a duration (such as 500ms, 5s, 30m, 2h or 1d)",
         [CM_OPT_SIZE] = "a size in bytes (such as 64k, 512m or 2g)",
         [CM_OPT_MAP] = "NAME=VALUE",
+        [CM_OPT_TEXTS] = "a text",
     };
 
     cm_buf_add_text(buf, kinds[option->type]);

@@ -79,9 +79,24 @@ static void store_pair(cm_option_map_t *map, cm_option_values_t *values, const c
         (cm_option_pair_t){name, name + name_len + 1, own(values, cm_strdup(where)), origin};
 }
 
+/* Adds a text. Those of a weaker origin do not count beside it: `fresh`. */
+static void store_text(cm_option_texts_t *texts, cm_option_values_t *values, const char *text,
+                       bool fresh)
+{
+    const size_t count = fresh ? 0 : texts->count;
+    const char **list = own(values, cm_alloc((count + 2) * sizeof *list));
+
+    if (count > 0)
+        memcpy(list, texts->list, count * sizeof *list);
+    list[count] = own(values, cm_strdup(text));
+    list[count + 1] = NULL;
+    *texts = (cm_option_texts_t){list, count + 1};
+}
+
 static void store_value(const cm_option_t *option, cm_option_values_t *values,
                         cm_option_value_t value, cm_origin_t origin, const char *where)
 {
+    const bool fresh = values->origins[option - values->table] < origin;
     void *field = (char *)values->target + option->offset;
 
     switch (option->type) {
@@ -104,6 +119,9 @@ static void store_value(const cm_option_t *option, cm_option_values_t *values,
         break;
     case CM_OPT_MAP:
         store_pair(field, values, value.text, origin, where);
+        break;
+    case CM_OPT_TEXTS:
+        store_text(field, values, value.text, fresh);
         break;
     case CM_OPT_ROWS: /* not in a composed table */
         break;

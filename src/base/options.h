@@ -26,6 +26,7 @@ typedef enum cm_option_type {
     CM_OPT_SIZE,     /* int64_t bytes; "64k", "512m", "2g" (powers of 1024); a bare number bytes */
     CM_OPT_MAP,      /* cm_option_map_t; "NAME=VALUE", may be given many times; in the file every
                         key below `key` is a name */
+    CM_OPT_TEXTS,    /* cm_option_texts_t; a text, may be given many times */
     CM_OPT_ROWS,     /* no value: the table `rows` stands here, for the struct at `offset` */
 } cm_option_type_t;
 
@@ -77,12 +78,19 @@ typedef struct cm_option_map {
     size_t count;
 } cm_option_map_t;
 
+/* The texts in their order, NULL at the end (`list` is NULL where there are none); those of the
+ * strongest origin. */
+typedef struct cm_option_texts {
+    const char **list;
+    size_t count;
+} cm_option_texts_t;
+
 /* What belongs to one parsed command line: owns the option texts. */
 typedef struct cm_option_values {
     const cm_option_t *table; /* NULL: no options */
     void *target;             /* the command's struct */
     cm_origin_t *origins;     /* per row of the table */
-    void **owned;             /* texts, and pairs of maps */
+    void **owned;             /* texts, lists of them, and pairs of maps */
     size_t owned_count;
     cm_lookup_t names; /* of the pairs of its maps */
 } cm_option_values_t;

@@ -72,7 +72,8 @@ int cm_store_open_directory(const char *data_dir, const cm_clock_t *clock, cm_st
                             cm_err_t *err);
 
 /* Opens it for reading, beside a writer or without one: for readers, dead letters and what is
- * recorded of ids of visitors (cm_store_daily()), not for anything else. CM_EINPUT when there is no
+ * recorded of ids of visitors (cm_store_daily()) and of hosts (cm_store_sites()), not for anything
+ * else. CM_EINPUT when there is no
  * store yet. */
 int cm_store_open_directory_read(const char *data_dir, cm_store_t **store, cm_err_t *err);
 

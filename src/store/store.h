@@ -153,6 +153,7 @@ typedef struct cm_store_directory_ops {
     int (*older_keys_told)(cm_store_t *store, bool *told, cm_err_t *err);
     int (*tell_older_keys)(cm_store_t *store, cm_err_t *err);
     int (*add_site)(cm_store_t *store, const char *host, cm_err_t *err);
+    int (*sites)(cm_store_t *store, cm_buf_t *hosts, cm_err_t *err);
     int (*set_daily)(cm_store_t *store, cm_err_t *err);
     int (*daily)(cm_store_t *store, bool *daily, cm_err_t *err);
     void (*share)(cm_store_t *store, bool answers, const cm_log_t *log);
@@ -374,6 +375,13 @@ static inline int cm_store_tell_older_keys(cm_store_t *store, cm_err_t *err)
 static inline int cm_store_add_site(cm_store_t *store, const char *host, cm_err_t *err)
 {
     return store->ops->directory->add_site(store, host, err);
+}
+
+/* Appends the recorded hosts in the order of bytes, separated by commas, as
+ * cm_attribution_rules_new() (enrich/attribution.h) reads them. */
+static inline int cm_store_sites(cm_store_t *store, cm_buf_t *hosts, cm_err_t *err)
+{
+    return store->ops->directory->sites(store, hosts, err);
 }
 
 /* Records, with the next commit, that the store has user ids which are valid for one UTC day. */

@@ -152,6 +152,26 @@ static int add_site(cm_store_t *store, const char *host, cm_err_t *err)
     return rc;
 }
 
+static int sites(const cm_database_t *database, cm_buf_t *hosts, cm_err_t *err)
+{
+    const size_t before = strlen(CM_SETTING_SITE);
+    cm_buf_t names = CM_BUF_INIT;
+
+    int rc = cm_setting_names(database, CM_SETTING_SITE, &names, err);
+    for (const char *name = names.data; rc == 0 && name != NULL && name < names.data + names.len;
+         name += strlen(name) + 1) {
+        cm_buf_add_text(hosts, hosts->len > 0 ? "," : "");
+        cm_buf_add_text(hosts, name + before);
+    }
+    cm_buf_free(&names);
+    return rc;
+}
+
+static int get_sites(cm_store_t *store, cm_buf_t *hosts, cm_err_t *err)
+{
+    return sites(cm_store_embedded_database(store), hosts, err);
+}
+
 int cm_store_embedded_older_keys_of(const char *data_dir, bool *older, cm_err_t *err)
 {
     cm_database_t database;
@@ -246,6 +266,7 @@ const cm_store_directory_ops_t cm_store_embedded_directory = {.position = get_po
                                                               .older_keys_told = older_keys_told,
                                                               .tell_older_keys = tell_older_keys,
                                                               .add_site = add_site,
+                                                              .sites = get_sites,
                                                               .set_daily = set_daily,
                                                               .daily = get_daily,
                                                               .share = share,
@@ -280,6 +301,11 @@ static int read_daily(cm_store_t *store, bool *daily, cm_err_t *err)
     return cm_store_embedded_daily(&((read_store_t *)store)->database, daily, err);
 }
 
+static int read_sites(cm_store_t *store, cm_buf_t *hosts, cm_err_t *err)
+{
+    return sites(&((read_store_t *)store)->database, hosts, err);
+}
+
 static void read_close(cm_sink_t *sink)
 {
     read_store_t *self = (read_store_t *)sink;
@@ -292,8 +318,8 @@ static void read_close(cm_sink_t *sink)
 int cm_store_embedded_open_read(const char *data_dir, cm_store_t **store, cm_err_t *err)
 {
     static const cm_sink_ops_t sink_ops = {.close = read_close};
-    static const cm_store_directory_ops_t directory = {.daily = read_daily,
-                                                       .each_letter = read_letters};
+    static const cm_store_directory_ops_t directory = {
+        .sites = read_sites, .daily = read_daily, .each_letter = read_letters};
     static const cm_store_ops_t store_ops = {.reader = read_reader, .directory = &directory};
     cm_database_t database;
 

@@ -4,6 +4,7 @@
 #ifndef CM_STORE_EMBEDDED_SETTING_H
 #define CM_STORE_EMBEDDED_SETTING_H
 
+#include "base/str.h"
 #include "store/embedded/database.h"
 
 enum { CM_SETTING_TEXT = 32 };
@@ -42,6 +43,11 @@ enum { CM_SETTING_TEXT = 32 };
 /* The text, empty when it was not set. */
 int cm_setting_get(const cm_database_t *database, const char *name, char value[CM_SETTING_TEXT],
                    cm_err_t *err);
+
+/* Appends the names that begin with `prefix`, in the order of bytes, each with its NUL. */
+int cm_setting_names(const cm_database_t *database, const char *prefix, cm_buf_t *names,
+                     cm_err_t *err);
+
 int cm_setting_set(const cm_database_t *database, const char *name, const char *value,
                    cm_err_t *err);
 

@@ -304,6 +304,39 @@ static void test_stronger_origin_stays(void **state)
     cm_options_free(&p.values);
 }
 
+/* A text that may be given many times. */
+static void texts_are_kept_in_order(void **state)
+{
+    static const cm_option_t rows[] = {{.name = "where",
+                                        .type = CM_OPT_TEXTS,
+                                        .arg = "CONDITION",
+                                        .key = "where",
+                                        .help = "what counts"},
+                                       {.name = NULL}};
+    const cm_option_t *tables[] = {rows};
+    const char *words[] = {"--where", "a = 1", "--where=b, c = 2", "--where", "", NULL};
+    cm_option_texts_t texts = {NULL, 0};
+    cm_option_values_t values, *all[] = {&values};
+    char *arguments[8];
+    int count;
+    cm_err_t err;
+
+    (void)state;
+    assert_int_equal(0, cm_options_defaults(rows, &texts, &values, &err));
+    assert_null(texts.list);
+    assert_int_equal(0, cm_options_set(rows, rows, &values, "file", CM_FROM_FILE, "f:1", &err));
+    assert_int_equal(1, texts.count);
+    assert_int_equal(0,
+                     cm_options_parse(tables, all, 1, 5, (char **)words, &count, arguments, &err));
+    assert_int_equal(0, cm_options_set(rows, rows, &values, "file", CM_FROM_FILE, "f:1", &err));
+    assert_int_equal(3, texts.count);
+    assert_string_equal("a = 1", texts.list[0]);
+    assert_string_equal("b, c = 2", texts.list[1]);
+    assert_string_equal("", texts.list[2]);
+    assert_null(texts.list[3]);
+    cm_options_free(&values);
+}
+
 static void test_find_argument(void **state)
 {
     const char *argv[] = {"prog", "--count", "3", "-q", "--out=x", "import", "--what"};
@@ -465,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_wrong_values),
         cmocka_unit_test(test_units),
         cmocka_unit_test(test_stronger_origin_stays),
+        cmocka_unit_test(texts_are_kept_in_order),
         cmocka_unit_test(test_find_argument),
         cmocka_unit_test(test_by_key),
         cmocka_unit_test(test_nearest),

@@ -291,6 +291,32 @@ static void dead_letters(void **state)
     test_remove(directory);
 }
 
+/* For the writer and for a process beside it. */
+static void sites(void **state)
+{
+    char *directory = test_directory();
+    cm_store_t *store = test_open(directory), *beside;
+    cm_buf_t hosts = CM_BUF_INIT;
+    cm_err_t err;
+
+    (void)state;
+    assert_ok(cm_store_sites(store, &hosts, &err), err);
+    assert_int_equal(hosts.len, 0);
+    assert_ok(cm_store_add_site(store, "www.shop.example", &err), err);
+    assert_ok(cm_store_add_site(store, "a.example", &err), err);
+    assert_ok(cm_store_add_site(store, "a.example", &err), err);
+    assert_ok(cm_store_sites(store, &hosts, &err), err);
+    assert_string_equal(hosts.data, "a.example,www.shop.example");
+    cm_buf_clear(&hosts);
+    assert_ok(cm_store_embedded_open_read(directory, &beside, &err), err);
+    assert_ok(cm_store_sites(beside, &hosts, &err), err);
+    assert_string_equal(hosts.data, "a.example,www.shop.example");
+    cm_store_close(beside);
+    cm_store_close(store);
+    cm_buf_free(&hosts);
+    test_remove(directory);
+}
+
 static void secret_is_stable(void **state)
 {
     char *directory = test_directory(), *other = test_directory();
@@ -664,7 +690,7 @@ int main(void)
         cmocka_unit_test(full_disk),        cmocka_unit_test(second_writer),
         cmocka_unit_test(wrong_databases),  cmocka_unit_test(wrong_directories),
         cmocka_unit_test(damaged_rows),     cmocka_unit_test(damaged_for_the_writer),
-        cmocka_unit_test(snapshot),
+        cmocka_unit_test(snapshot),         cmocka_unit_test(sites),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
