@@ -14,6 +14,7 @@ enum {
     DAY = 86400,
     YEAR_FIRST = 1970, /* the first year for which changes are computed from the rule */
     YEAR_LAST = 2100,
+    NAME_SHOWN = 60,        /* bytes of a name in messages */
     OFFSET_MAX = 26 * 3600, /* seconds; RFC 9636 allows less */
 };
 
@@ -321,9 +322,9 @@ int cm_zone_open(const char *name, cm_zone_t **zone, cm_err_t *err)
     }
     if (!is_name(name) || !read_bytes(name, &bytes))
         rc = cm_fail(err, CM_EUSAGE,
-                     "--tz: there is no time zone \"%.60s\" in " DATABASE
+                     "--tz: there is no time zone \"%.*s\" in " DATABASE
                      "; give a name such as Europe/Berlin, or install the package tzdata",
-                     name);
+                     cm_utf8_head(cm_str(name), NAME_SHOWN), name);
     else if (!cm_zone_read((cm_str_t){bytes.data, bytes.len}, zone))
         rc = cm_fail(err, CM_EUSAGE,
                      "--tz: " DATABASE "%s is not a time zone that can be read; give another name "

@@ -116,6 +116,16 @@ bool cm_names_take_quoted(cm_str_t *rest, cm_arena_t *arena, cm_str_t *text)
     return false;
 }
 
+int cm_names_fail_unknown(cm_str_t word, const char *what, const char *const *candidates,
+                          const char *otherwise, const char *where, cm_err_t *err)
+{
+    const char *near = cm_names_nearest(word, candidates);
+
+    return cm_fail(err, CM_EUSAGE, "%s: there is no %s \"%.*s\"; %s%s%s", where, what,
+                   cm_names_shown(word), word.data, near ? "did you mean " : otherwise,
+                   near ? near : "", near ? "?" : "");
+}
+
 /* ---- dimensions ---- */
 
 /* The name of a property as headings have it: the key in quotes where it must be. */
@@ -287,8 +297,6 @@ int cm_facet_step(const char *text, const char *where, cm_facet_t *step, cm_err_
             return 0;
         }
     }
-    const char *near = cm_names_nearest(cm_str(text), names);
-    return cm_fail(
-        err, CM_EUSAGE, "%s: \"%.*s\" is no step; %s%s", where, cm_names_shown(cm_str(text)), text,
-        near ? "did you mean " : "there are hour, day, week and month", near ? near : "");
+    return cm_names_fail_unknown(cm_str(text), "step", names, "there are hour, day, week and month",
+                                 where, err);
 }

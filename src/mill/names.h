@@ -49,6 +49,11 @@ int cm_names_take_comma(cm_str_t *rest, cm_str_t name, const char *where, bool *
 /* A name is twice in a list. Returns CM_EUSAGE. */
 int cm_names_fail_twice(cm_str_t name, const char *where, cm_err_t *err);
 
+/* "there is no WHAT "word"; did you mean near?", or `otherwise` instead of the question when none
+ * of the candidates is near. Returns CM_EUSAGE. */
+int cm_names_fail_unknown(cm_str_t word, const char *what, const char *const *candidates,
+                          const char *otherwise, const char *where, cm_err_t *err);
+
 /* How much of the text a message shows. */
 int cm_names_shown(cm_str_t text);
 

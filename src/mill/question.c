@@ -156,11 +156,8 @@ static int fail_sort(const cm_question_text_t *text, cm_question_t *question, cm
         names[i] = copy;
     }
     names[columns] = NULL;
-    const char *near = cm_names_nearest(name, names);
-    return cm_fail(err, CM_EUSAGE, "%s: there is no column \"%.*s\" in the answer%s%s", where,
-                   cm_names_shown(name), name.data,
-                   near ? "; did you mean " : "; name one of its dimensions or measures",
-                   near ? near : "");
+    return cm_names_fail_unknown(name, "column", names,
+                                 "name a dimension or a measure of the question", where, err);
 }
 
 static int parse_sort(const cm_question_text_t *text, cm_question_t *question, cm_err_t *err)

@@ -200,11 +200,8 @@ static int parse_compare(const cm_question_text_t *text, cm_question_t *question
     } else if (strcmp(text->compare, names[1]) == 0) {
         question->compare = CM_COMPARE_YEAR;
     } else {
-        const cm_str_t word = cm_str(text->compare);
-        const char *near = cm_names_nearest(word, names);
-        return cm_fail(err, CM_EUSAGE, "%s: \"%.*s\" is no comparison; %s%s", where,
-                       cm_names_shown(word), word.data,
-                       near ? "did you mean " : "there are previous and year", near ? near : "");
+        return cm_names_fail_unknown(cm_str(text->compare), "comparison", names,
+                                     "there are previous and year", where, err);
     }
     if (question->span.from == INT64_MIN)
         return cm_fail(err, CM_EUSAGE, "%s needs %s: a span without a begin has none before it",
