@@ -187,8 +187,8 @@ static int take_values(reader_t *reader)
     cm_names_skip(&reader->rest);
     if (rc == 0 && reader->rest.len > 0)
         rc = cm_fail(reader->err, CM_EUSAGE,
-                     "%s: nothing may stand behind the end, but there is \"%.*s\"; each condition "
-                     "is given by itself, and all must hold",
+                     "%s: the condition ends before \"%.*s\"; each condition is given by "
+                     "itself, and all must hold",
                      reader->where, cm_names_shown(reader->rest), reader->rest.data);
     return rc;
 }

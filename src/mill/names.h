@@ -41,7 +41,7 @@ void cm_names_skip(cm_str_t *rest);
  * quote is missing. */
 bool cm_names_take_quoted(cm_str_t *rest, cm_arena_t *arena, cm_str_t *text);
 
-/* Removes what may stand behind a name in a list: a comma and `more` names, or nothing. `name` is
+/* Removes what may follow a name in a list: a comma and `more` names, or nothing. `name` is
  * for the message. CM_EUSAGE. */
 int cm_names_take_comma(cm_str_t *rest, cm_str_t name, const char *where, bool *more,
                         cm_err_t *err);

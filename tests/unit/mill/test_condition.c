@@ -94,6 +94,7 @@ static void values(void **state)
     assert_values("url = /%E6%A9%9F%25", "/%E6%A9%9F%25");
     assert_values("name = It's value", "It's value"); /* keephq/keep#3793 */
     assert_values("name = a\\,b", "a\\,b");           /* PostHog/posthog#23772 */
+    assert_values("city in (a|b, [c])", "[c]|a|b");   /* plausible/analytics#2266 */
     /* Times and whole numbers. */
     assert_values("hour = 2026-11-29 14:00", "2026-11-29 14:00:00");
     assert_values("hour = 2026-11-29", "2026-11-29 00:00:00");
@@ -144,12 +145,19 @@ static void texts(void **state)
     holds("url !~ */b", "/a/b", false);
     holds("url !~ */b", "/a", true);
     holds("name ~ *", "", true);
-    /* As text: 1.0 is not 1. */
+    /* plausible/analytics#3634: only * and ? are special. */
+    holds("url ~ /a.b(c)+[d]*", "/a.b(c)+[d]/e", true);
+    holds("url ~ /a.b*", "/axb", false);
+    /* As text: 1.0 is not 1. PostHog/posthog#4846: a text of digits is a text. */
+    holds("props.zip = 00501", "00501", true);
+    holds("props.zip = 00501", "501", false);
     holds("props.n = 1", "1.0", false);
     holds("props.n = 1", "1", true);
     holds("props.gift = false", "false", true);
 }
 
+/* datalust/seq-tickets#1216, dhis2/dhis2-core#11430, PostHog/posthog#18030: what is not there is
+ * unequal to every value, and `false` is there. */
 static void absent_values(void **state)
 {
     static const char *const never[] = {"city = a",         "city = \"\"",      "city in (a)",
@@ -163,6 +171,8 @@ static void absent_values(void **state)
         holds(never[i], NULL, false);
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         holds(always[i], NULL, true);
+    holds("props.gift is empty", "false", false);
+    holds("props.n is empty", "0", false);
 }
 
 static void numbers_and_times(void **state)
@@ -171,6 +181,7 @@ static void numbers_and_times(void **state)
     holds("props.n < 10", "9", true);
     holds("props.n < 10", "9.999999999", true);
     holds("props.n < 10", "10", false);
+    holds("props.n > 1000", "239.3", false); /* PostHog/posthog#33043 */
     holds("props.n <= 10", "1e1", true);
     holds("props.n <= 10", "10.00", true);
     holds("props.n > 0.1", "0.100000001", true);
@@ -202,20 +213,49 @@ static void numbers_and_times(void **state)
     holds("day in (2026-11-29, 2026-11-30)", "2026-11-30", true);
 }
 
-static void wrong(void **state)
+typedef struct mistake {
+    const char *text, *message;
+} mistake_t;
+
+static void assert_wrong(const mistake_t *mistakes, size_t count)
 {
-    static const struct {
-        const char *text, *message;
-    } cases[] = {
+    for (size_t i = 0; i < count; i++) {
+        cm_condition_t condition;
+        cm_err_t err = {0};
+        assert_int_equal(CM_EUSAGE, cm_condition_parse(mistakes[i].text, &arena, &condition, &err));
+        assert_string_equal(mistakes[i].message, err.text);
+    }
+}
+
+#define ASSERT_WRONG(mistakes) assert_wrong(mistakes, sizeof(mistakes) / sizeof *(mistakes))
+
+#define OPERATORS "=, !=, <, <=, >, >=, ~, !~, in (a, b), not in (a, b), is empty, is not empty"
+
+static void wrong_names(void **state)
+{
+    static const mistake_t mistakes[] = {
         {"contry = DE",
          "the condition \"contry = DE\": there is no dimension \"contry\"; did you mean country?"},
         {"Country = DE", "the condition \"Country = DE\": there is no dimension \"Country\"; did "
                          "you mean country?"},
-        {"prop.plan = a",
-         "the condition \"prop.plan = a\": there is no dimension \"prop.plan\"; did you mean "
-         "props.KEY?"},
+        {"prop.plan = a", "the condition \"prop.plan = a\": there is no dimension \"prop.plan\"; "
+                          "did you mean props.KEY?"},
         {"clicks > 5",
          "the condition \"clicks > 5\": there is no dimension \"clicks\": it is a measure"},
+        {"props. = 1", "the condition \"props. = 1\": the key of the property is missing: write "
+                       "props.KEY, or props.\"KEY\" when it has blanks, commas or other signs"},
+        {"props.\"a = 1",
+         "the condition \"props.\"a = 1\": the quote behind props.\"a = 1 is missing"},
+        {"a\xff = 1", "a condition is not UTF-8 text"},
+    };
+
+    (void)state;
+    ASSERT_WRONG(mistakes);
+}
+
+static void wrong_operators(void **state)
+{
+    static const mistake_t mistakes[] = {
         {"country == DE",
          "the condition \"country == DE\": there is no operator \"==\"; did you mean =?"},
         {"country <> DE",
@@ -223,51 +263,57 @@ static void wrong(void **state)
         {"props.n => 1",
          "the condition \"props.n => 1\": there is no operator \"=>\"; did you mean >=?"},
         {"country",
-         "the condition \"country\": an operator is missing behind country; there are =, !=, <, "
-         "<=, >, >=, ~, !~, in (a, b), not in (a, b), is empty, is not empty"},
-        {"country contains D",
-         "the condition \"country contains D\": there is no operator \"contains\"; there are =, "
-         "!=, <, <=, >, >=, ~, !~, in (a, b), not in (a, b), is empty, is not empty"},
+         "the condition \"country\": an operator is missing behind country; there are " OPERATORS},
+        {"country contains D", "the condition \"country contains D\": there is no operator "
+                               "\"contains\"; there are " OPERATORS},
         {"country is DE",
-         "the condition \"country is DE\": there is no operator \"is DE\"; there are =, !=, <, "
-         "<=, >, >=, ~, !~, in (a, b), not in (a, b), is empty, is not empty"},
-        {"country is emty",
-         "the condition \"country is emty\": there is no operator \"is emty\"; did you mean is "
-         "empty?"},
-        {"country =",
-         "the condition \"country =\": a value is missing; events without a value are found by "
-         "\"is empty\""},
-        {"country in (a,)",
-         "the condition \"country in (a,)\": a value is missing; events without a value are found "
-         "by \"is empty\""},
-        {"country in ()",
-         "the condition \"country in ()\": a value is missing; events without a value are found "
-         "by \"is empty\""},
+         "the condition \"country is DE\": there is no operator \"is DE\"; there are " OPERATORS},
+        {"country is emty", "the condition \"country is emty\": there is no operator \"is emty\"; "
+                            "did you mean is empty?"},
+    };
+
+    (void)state;
+    ASSERT_WRONG(mistakes);
+}
+
+static void wrong_values(void **state)
+{
+    static const mistake_t mistakes[] = {
+        {"country =", "the condition \"country =\": a value is missing; events without a value are "
+                      "found by \"is empty\""},
+        {"country in (a,)", "the condition \"country in (a,)\": a value is missing; events without "
+                            "a value are found by \"is empty\""},
+        {"country in ()", "the condition \"country in ()\": a value is missing; events without a "
+                          "value are found by \"is empty\""},
         {"country in (a",
          "the condition \"country in (a\": a comma or \")\" is missing behind a value"},
         {"country in a",
          "the condition \"country in a\": behind \"in\" stands a list in parentheses: in (a, b)"},
         {"country in (a) and os = b",
-         "the condition \"country in (a) and os = b\": nothing may stand behind the end, but there "
-         "is \"and os = b\"; each condition is given by itself, and all must hold"},
-        {"country is empty x",
-         "the condition \"country is empty x\": nothing may stand behind the end, but there is "
-         "\"x\"; each condition is given by itself, and all must hold"},
-        {"country = \"a\" b",
-         "the condition \"country = \"a\" b\": nothing may stand behind the end, but there is "
-         "\"b\"; each condition is given by itself, and all must hold"},
-        {"country = \"a",
-         "the condition \"country = \"a\": the quote behind a value is missing; a quote within a "
-         "value in quotes is written \"\""},
+         "the condition \"country in (a) and os = b\": the condition ends before \"and os = b\"; "
+         "each condition is given by itself, and all must hold"},
+        {"country is empty x", "the condition \"country is empty x\": the condition ends before "
+                               "\"x\"; each condition is given by itself, and all must hold"},
+        {"country = \"a\" b", "the condition \"country = \"a\" b\": the condition ends before "
+                              "\"b\"; each condition is given by itself, and all must hold"},
+        {"country = \"a", "the condition \"country = \"a\": the quote behind a value is missing; a "
+                          "quote within a value in quotes is written \"\""},
+    };
+
+    (void)state;
+    ASSERT_WRONG(mistakes);
+}
+
+static void wrong_times_and_numbers(void **state)
+{
+    static const mistake_t mistakes[] = {
         {"country < DE",
          "the condition \"country < DE\": country is text; <, <=, > and >= compare numbers "
          "(props.KEY, engaged_ms) and times (hour, day, week, month, weekday, hour_of_day)"},
-        {"props.n > abc",
-         "the condition \"props.n > abc\": \"abc\" is no number; it has digits, a point and an "
-         "exponent, at most 18 digits before and 9 behind the point"},
-        {"day = monday",
-         "the condition \"day = monday\": \"monday\" is no time; day is compared with a date and "
-         "time in the zone, 2026-11-29 or 2026-11-29 14:00:00"},
+        {"props.n > abc", "the condition \"props.n > abc\": \"abc\" is no number; it has digits, a "
+                          "point and an exponent, at most 18 digits before and 9 behind the point"},
+        {"day = monday", "the condition \"day = monday\": \"monday\" is no time; day is compared "
+                         "with a date and time in the zone, 2026-11-29 or 2026-11-29 14:00:00"},
         {"day > 2026-02-30",
          "the condition \"day > 2026-02-30\": \"2026-02-30\" is no time; day is compared with a "
          "date and time in the zone, 2026-11-29 or 2026-11-29 14:00:00"},
@@ -275,28 +321,16 @@ static void wrong(void **state)
          "the condition \"week = 2026-11-25\": no week begins at 2026-11-25; write 2026-11-23"},
         {"month = 2026-11-25",
          "the condition \"month = 2026-11-25\": no month begins at 2026-11-25; write 2026-11-01"},
-        {"hour = 2026-11-25 14:30",
-         "the condition \"hour = 2026-11-25 14:30\": no hour begins at 2026-11-25 14:30; write "
-         "2026-11-25 14:00:00"},
+        {"hour = 2026-11-25 14:30", "the condition \"hour = 2026-11-25 14:30\": no hour begins at "
+                                    "2026-11-25 14:30; write 2026-11-25 14:00:00"},
         {"weekday = 0",
          "the condition \"weekday = 0\": weekday is a whole number from 1 to 7; 1 is Monday"},
         {"hour_of_day = 24",
          "the condition \"hour_of_day = 24\": hour_of_day is a whole number from 0 to 23"},
-        {"props. = 1",
-         "the condition \"props. = 1\": the key of the property is missing: write props.KEY, or "
-         "props.\"KEY\" when it has blanks, commas or other signs"},
-        {"props.\"a = 1",
-         "the condition \"props.\"a = 1\": the quote behind props.\"a = 1 is missing"},
-        {"a\xff = 1", "a condition is not UTF-8 text"},
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        cm_condition_t condition;
-        cm_err_t err = {0};
-        assert_int_equal(CM_EUSAGE, cm_condition_parse(cases[i].text, &arena, &condition, &err));
-        assert_string_equal(cases[i].message, err.text);
-    }
+    ASSERT_WRONG(mistakes);
 }
 
 static int end(void **state)
@@ -314,7 +348,10 @@ int main(void)
         cmocka_unit_test(texts),
         cmocka_unit_test(absent_values),
         cmocka_unit_test(numbers_and_times),
-        cmocka_unit_test(wrong),
+        cmocka_unit_test(wrong_names),
+        cmocka_unit_test(wrong_operators),
+        cmocka_unit_test(wrong_values),
+        cmocka_unit_test(wrong_times_and_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, end);
