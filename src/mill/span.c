@@ -150,8 +150,6 @@ static cm_span_t find_previous(const cm_zone_t *zone, cm_span_t span, bool open)
     if (!is_day_begin(zone, span.to)) {
         days++; /* the day of which the end is a part, too */
         before.to = from_local(zone, to_local(zone, span.to) - days * CM_DAY_MS);
-        if (before.to > span.from)
-            before.to = span.from;
     }
     before.from = day_begin(zone, first - days);
     return before.from < before.to ? before : exact;

@@ -193,6 +193,13 @@ static void averages(void **state)
     assert_true(cm_decimal_average(decimal("9007199254740993.000000001"), 1) == 9007199254740994.0);
     assert_true(cm_decimal_average(decimal("9007199254740992.999999999"), 1) == 9007199254740992.0);
     assert_true(cm_decimal_average(decimal("18014398509481986"), 2) == 9007199254740992.0);
+    /* The same, at a bit of the quotient far behind those of a double. */
+    const __int128 middle = ((__int128)1 << 53 | 1) << 20;
+    assert_true(cm_decimal_average((cm_decimal_t){middle * 1000000000}, 1) == 0x1p73);
+    assert_true(cm_decimal_average((cm_decimal_t){(middle + 1) * 1000000000}, 1) ==
+                0x1.0000000000001p73);
+    assert_true(cm_decimal_average((cm_decimal_t){middle * 1000000000 + 1}, 1) ==
+                0x1.0000000000001p73);
     for (int round = 0; round < 200000; round++) {
         __int128 scaled = (__int128)((wide_t)test_random(&random) << 64 | test_random(&random));
         scaled >>= test_random(&random) % 127;
