@@ -22,8 +22,9 @@ static bool has_country(cm_dimension_t dimension)
 void cm_query_table_start(cm_query_table_t *table, const cm_index_query_t *query, bool daily,
                           size_t width)
 {
-    const char *const numbers[] = {"clicks", daily ? "daily visitors" : "users",
-                                   "time spent", "on page", "entrances", "exits"};
+    const char *const numbers[] = {"clicks",     daily ? "daily visitors" : "users",
+                                   "time spent", "on page",
+                                   "entrances",  "exits"};
 
     *table = (cm_query_table_t){
         .window = query->window, .dimension = query->dimension, .table = {.width = width}};

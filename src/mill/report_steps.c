@@ -65,9 +65,9 @@ static void list(const cm_question_t *question, int64_t first, int64_t last,
 static int fail_many(const cm_question_t *question, int64_t count, cm_err_t *err)
 {
     return cm_fail(err, CM_EUSAGE,
-                   "%lld rows are more than %d: ask with a longer --step, a shorter span%s",
+                   "%lld rows are more than %d: ask with a longer step, a shorter span%s",
                    (long long)count, CM_QUESTION_ROWS_MAX,
-                   question->dim_count > 0 ? " or a smaller --limit" : "");
+                   question->dim_count > 0 ? " or a smaller limit" : "");
 }
 
 static int list_span(const cm_report_rows_t *rows, cm_span_t span, const cm_groups_t *groups,
