@@ -213,6 +213,7 @@ def test_documents_without_engines(t):
         t.equal(printed, file.read(), "docs/reference.md")
     page.end()
     Page(reader, "docs/README.md").end()  # nothing to type
+    Page(reader, "docs/questions.md").end()
     page = Page(reader, "docs/architecture.md")
     page.passes("source ", "a drawing")
     page.passes("clickmill import --data data --debug", "test_debug.py reads such lines")
