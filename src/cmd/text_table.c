@@ -21,8 +21,7 @@ size_t cm_text_table_terminal(FILE *stream)
 
 void cm_text_table_add_column(cm_text_table_t *table, cm_text_column_t column)
 {
-    table->columns =
-        cm_realloc(table->columns, (table->column_count + 1) * sizeof *table->columns);
+    table->columns = cm_realloc(table->columns, (table->column_count + 1) * sizeof *table->columns);
     table->columns[table->column_count++] = column;
 }
 
@@ -32,8 +31,7 @@ void cm_text_table_add(cm_text_table_t *table, cm_buf_t *text)
         table->cap = table->cap ? table->cap * 2 : 512;
         table->cells = cm_realloc(table->cells, table->cap * sizeof *table->cells);
     }
-    table->cells[table->count++] =
-        cm_arena_copy(&table->texts, (cm_str_t){text->data, text->len});
+    table->cells[table->count++] = cm_arena_copy(&table->texts, (cm_str_t){text->data, text->len});
     cm_buf_clear(text);
 }
 

@@ -100,9 +100,15 @@ static int note_engagement(noting_t *self, cm_err_t *err)
 
     if ((question->counters & engaged) == 0 || self->total.counters[CM_COUNTER_ENGAGED_COUNT] > 0)
         return 0;
-    int rc = cm_timelines_need(self->timelines, CM_COLUMN_ENGAGED, err);
-    if (rc < 0 || cm_timelines_value_count(self->timelines, CM_COLUMN_ENGAGED) > 1)
+    int rc = cm_timelines_need(self->timelines, CM_COLUMN_NAME, err);
+    if (rc < 0)
         return rc;
+    const uint32_t count = cm_timelines_value_count(self->timelines, CM_COLUMN_NAME);
+    for (uint32_t v = 1; v < count; v++) {
+        if (cm_str_equal(cm_timelines_string(self->timelines, CM_COLUMN_NAME, v),
+                         CM_STR("engagement")))
+            return 0;
+    }
     cm_buf_add_text(&self->text, "no event has an engaged time: the tracker sends it, access logs "
                                  "do not have it");
     say(self);
@@ -126,14 +132,22 @@ static bool asks_for_users(const cm_question_t *question)
     return asks;
 }
 
-static void note_daily(noting_t *self, const cm_report_facts_t *facts)
+/* The span, as far as there are events in the store, has more than one UTC day. */
+static bool has_days(const noting_t *self)
 {
-    const int64_t day = 86400;
+    const cm_span_t span = self->question->span;
     int64_t first, last;
 
-    if (!facts->daily_ids || !asks_for_users(self->question) ||
-        !cm_groups_times(self->report->rows->groups[CM_ASKED_NOW], &first, &last) ||
-        first / day == last / day)
+    if (!cm_timelines_times(self->timelines, &first, &last))
+        return false;
+    first = first < span.from ? span.from : first;
+    last = last >= span.to ? span.to - 1 : last;
+    return first <= last && first / CM_DAY_MS < last / CM_DAY_MS;
+}
+
+static void note_daily(noting_t *self, const cm_report_facts_t *facts)
+{
+    if (!facts->daily_ids || !asks_for_users(self->question) || !has_days(self))
         return;
     cm_buf_add_text(&self->text,
                     "users are daily visitors: one who came on three days counts as three, and is "
