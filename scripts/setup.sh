@@ -96,6 +96,7 @@ wanted_pypi() {
         ;;
     esac
     [ "$stage" != test ] || formatter_is_there || from_pypi clang-format
+    [ "$stage" != test ] || from_pypi duckdb
 }
 
 # Those of them that are not in build/python. For each complete package there is a file.

@@ -1,0 +1,172 @@
+"""Questions (`clickmill query --by`) against two references that share no code with the program: SQL
+(tests/question_sql.py) and straight loops (tests/question_plain.py)."""
+
+import os
+import random
+from fractions import Fraction
+
+import question as q
+import question_check
+import question_events
+import question_plain
+import question_sql
+from harness import slow
+
+COUNT = 3000  # events of the random questions
+SEED = 19
+# Sums of these over any partition of the events are those of all events.
+ADD_UP = ("clicks", "events", "time_spent_sum", "time_spent_count", "time_on_page_sum", "time_on_page_count",
+          "entrances", "exits", "bounces", "visit_duration_sum", "engaged_ms_sum", "engaged_count",
+          "new_user_count", "sum:props.value", "count:props.value", "left_out:props.value")
+PROPERTIES = [q.prop_name(key) for key in question_events.KEYS]
+OF_VALUE = ["%s:props.value" % kind for kind in q.OF_PROPERTY]
+
+
+def stored(t, seed=SEED, count=COUNT):
+    """Random events, in the store and as they are."""
+    events = question_events.events(seed, count, count // 20)
+    t.ingest(question_events.written(events))
+    return events
+
+
+# ---- the two references
+
+def as_fractions(groups):
+    return {group: [value if value is None or isinstance(value, float) else Fraction(value) for value in row]
+            for group, row in groups.items()}
+
+
+def test_references_agree(t):
+    """SQL and loops say the same, so that both mean what the contract says; needs no program."""
+    events = question_events.events(3, 1500, 75)
+    database, lines = question_sql.load(events, t.dir), question_plain.timelines(events)
+    asker = question_events.Asker(3, lines)
+    for _ in range(40):
+        question = asker.question()
+        t.equal(as_fractions(question_sql.groups(database, question, question.span())),
+                as_fractions(question_plain.answer(lines, question)), str(question.arguments()))
+
+
+# ---- against SQL
+
+@slow
+def test_every_measure_by_every_dimension(t):
+    """200,000 events with all fields: of `produce`, and random ones with odd values and times."""
+    made = t.path("made.jsonl")
+    t.clickmill("produce", "--count", 150000, "--users", 6000, "--urls", 300, "--seed", SEED, "--fields", "all",
+                "--late", 5, "--repeat", 1, "--out", made)
+    with open(made, encoding="utf-8") as file:
+        events = question_events.read(file)
+    odd = question_events.events(SEED, 50000, 2500)
+    path = t.write("odd.jsonl", question_events.written(odd))
+    t.clickmill("import", "--data", "data", "--no-process", made, path)
+    events += odd
+    t.true(len(events) >= 200000, "only %d events" % len(events))
+    os.remove(made)
+    database = question_sql.load(events, t.dir)
+    for names in [[], *([name] for name in (*q.DIMENSIONS, *PROPERTIES)), ["url", "country"]]:
+        zone = "America/St_Johns" if set(names) & set(q.TIME) else "UTC"
+        question_check.check(t, database, q.Question(by=names, measures=[*q.MEASURES, *OF_VALUE], zone=zone))
+
+
+def random_questions(t, seed, count, events=COUNT):
+    """Random questions about random events; some of them find rows."""
+    made = stored(t, seed, events)
+    database, asker = question_sql.load(made, t.dir), question_events.Asker(seed, question_plain.timelines(made))
+    rows = [question_check.check(t, database, asker.question()) for _ in range(count)]
+    t.true(sum(found > 0 for found in rows) > count * 2 // 3, "too many questions have no rows")
+    print("      %d questions, %d rows" % (count, sum(rows)), flush=True)
+
+
+def test_some_random_questions(t):
+    random_questions(t, SEED, 40, 600)
+
+
+@slow
+def test_random_questions(t):
+    random_questions(t, SEED + 1, 230)
+
+
+@slow
+def test_more_random_questions(t):
+    random_questions(t, SEED + 2, 230, 1200)
+
+
+# ---- properties
+
+def test_any_order_and_batches(t):
+    """Shuffled and repeated events, stored in any batches, give the answers of the loops."""
+    chance = random.Random(SEED)
+    events = question_events.events(SEED + 3, 400, 30)
+    lines = question_plain.timelines(events)
+    questions = [q.Question(by=by, measures=[*q.MEASURES, *OF_VALUE]) for by in (
+        [], ["url"], ["source", "name"], ["exit_page", "first_channel"])]
+    questions.append(q.Question(by=["day"], zone="Asia/Kathmandu", where_visit=[q.condition("name = purchase")]))
+    wanted = [as_fractions(question_plain.answer(lines, question)) for question in questions]
+    for number in range(4):
+        data, left = "data-%d" % number, events + chance.choices(events, k=number * 100)
+        if number:
+            chance.shuffle(left)
+        while left:
+            size = chance.choice((1, 7, 100, 1000)) if number else len(left)
+            t.ingest(question_events.written(left[:size]), data=data)
+            left = left[size:]
+            if chance.random() < 0.3:
+                t.process(data=data)
+        for question, groups in zip(questions, wanted):
+            t.equal(groups_of(t, question, data), groups, "%s, %s" % (data, question.arguments()))
+
+
+def groups_of(t, question, data="data"):
+    """The program's groups, as as_fractions() has those of the loops."""
+    heading, rows = question_check.ask(t, question, data)
+    t.equal(heading, question.heading, "heading")
+    width = len(question.by)
+
+    def figure(name, text):
+        if text == "":
+            return None
+        return float(text) if name in q.QUOTIENTS or name.startswith("average:") else Fraction(text)
+    return {tuple(text or None for text in row[:width]): [
+        figure(name, text) for name, text in zip(question.measures, row[width:])] for row in rows}
+
+
+def test_sums_add_up(t):
+    """What can be added up does, over each dimension, and over a condition and its opposite."""
+    events = stored(t)
+    total = groups_of(t, q.Question(measures=list(ADD_UP)))[()]
+    lines = question_plain.timelines(events)
+    t.equal(total[:2], [sum(line.is_view for line in lines), sum(line.name != "engagement" for line in lines)],
+            "clicks and events")
+    for names in [*([name] for name in (*q.DIMENSIONS, *PROPERTIES)), ["country", "entry_page", "props.plan"]]:
+        zone = "Australia/Lord_Howe" if set(names) & set(q.TIME) else "UTC"
+        groups = groups_of(t, q.Question(by=names, measures=list(ADD_UP), zone=zone))
+        check_sums(t, names, total, groups.values())
+    for one, other in (("country = Peru", "country != Peru"), ("source ~ G*", "source !~ G*"),
+                       ("utm_medium is empty", "utm_medium is not empty"),
+                       ("path in (/, /cart)", "path not in (/, /cart)")):
+        halves = [groups_of(t, q.Question(measures=list(ADD_UP), where=[q.condition(text)]))[()]
+                  for text in (one, other)]
+        check_sums(t, one, total, halves, whole=True)
+
+
+def check_sums(t, what, total, parts, whole=False):
+    """Properties of groups in which nothing but engagement falls are not listed."""
+    for name, wanted, found in zip(ADD_UP, total, zip(*parts)):
+        if whole or "props" not in name:
+            t.equal(sum(found), wanted, "sum of %s over %s" % (name, what))
+
+
+def test_totals_are_the_total(t):
+    """The total of each answer is the answer to the question without groups."""
+    stored(t, count=600)
+    measures = ["clicks", "unique_user_count", "visits", "events", "event_user_count", "bounce_rate",
+                "average_time_spent", "sum:props.value"]
+    for by in ([], ["url"], ["source", "country"], ["props.plan"]):
+        for where in ([], ["country != Peru", "name in (pageview, signup)"]):
+            question = q.Question(by=by, measures=measures, where=list(map(q.condition, where)), limit=2 if by else 0)
+            answer = t.clickmill("query", "--data", "data", "--format", "json", *question.arguments()).json
+            question.by, question.limit = [], 0
+            alone = t.clickmill("query", "--data", "data", "--format", "json", *question.arguments()).json
+            t.equal(answer["total"], alone["rows"][0], "total of %s %s" % (by, where))
+            t.equal(len(alone["rows"]), 1, "rows of a total")
