@@ -1,6 +1,6 @@
 # The commands of a developer. The build itself is described in meson.build.
 .DEFAULT_GOAL := help
-.PHONY: help setup configure build run test check ring-test bench bench-collect bench-cluster fuzz format clean stack-up stack-down stack-status
+.PHONY: help setup configure build run test check questions ring-test bench bench-collect bench-cluster fuzz format clean stack-up stack-down stack-status
 
 SOURCES = $(shell find src tests -name '*.[ch]' -o -name '*.cc')
 
@@ -35,6 +35,11 @@ test: configure ## run all tests
 check: configure ## run the fast part of the tests
 	@scripts/setup.sh test
 	@python3 tests/run.py --fast
+
+questions: build ## compare answers to random questions with SQL: [COUNT=5000] [EVENTS=5000] [SEED=1000]
+	@scripts/setup.sh test
+	@python3 tests/question_run.py $(if $(COUNT),--count $(COUNT)) $(if $(EVENTS),--events $(EVENTS)) \
+		$(if $(SEED),--seed $(SEED))
 
 bench: bench-collect ## compare with other engines: make bench [SIZE=1000000] [SERIES=full]
 	@python3 bench/bench.py $(if $(SIZE),--size $(SIZE)) $(if $(SERIES),--series $(SERIES))

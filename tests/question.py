@@ -97,6 +97,7 @@ class Question:
     zone: str = "UTC"
     compare: str = None
     sort: str = None
+    reverse: bool = False
     limit: int = 0
     offset: int = 0
 
@@ -114,7 +115,7 @@ class Question:
             if value:
                 # A value such as -7d begins like an option.
                 words.append("%s=%s" % (option, value))
-        return words
+        return words + ["--reverse"] * self.reverse
 
     @property
     def columns(self):
@@ -134,16 +135,14 @@ class Question:
     def before(self, now=None):
         """The span that it is compared with."""
         start, end = self.span(now)
+        is_open, end = end is None, now if end is None else end
         if self.compare == "year":
-            return tuple(moved(at, self.zone, a_year_before) for at in (start, now if end is None else end))
-        if end is None:
-            days = (local(now, self.zone).date() - local(start, self.zone).date()).days + 1
-        elif is_midnight(start, self.zone) and is_midnight(end, self.zone):
-            days = (local(end, self.zone).date() - local(start, self.zone).date()).days
-        else:
+            return moved(start, self.zone, a_year_before), moved(end, self.zone, end_a_year_before)
+        if not is_midnight(start, self.zone) or not (is_open or is_midnight(end, self.zone)):
             return start - (end - start), start
-        return tuple(moved(at, self.zone, lambda day: day - timedelta(days=days))
-                     for at in (start, now if end is None else end))
+        days = (local(end, self.zone).date() - local(start, self.zone).date()).days
+        days += not is_midnight(end, self.zone)
+        return tuple(moved(at, self.zone, lambda day: day - timedelta(days=days)) for at in (start, end))
 
 
 def parse(words):
@@ -152,6 +151,9 @@ def parse(words):
                        (word.split("=", 1) if re.match(r"--[a-z-]+=", word) else [word])], Question()
     names = {"--from": "start", "--to": "end", "--step": "step", "--tz": "zone", "--compare": "compare",
              "--sort": "sort", "--limit": "limit", "--offset": "offset"}
+    if "--reverse" in words:
+        words.remove("--reverse")
+        question.reverse = True
     for option, value in zip(words[::2], words[1::2]):
         if option in ("--by", "--measures"):
             setattr(question, option[2:], [name for name in NAME.findall(value) if name])
@@ -168,12 +170,24 @@ def local(ms, zone):
     return datetime.fromtimestamp(ms // 1000, ZoneInfo(zone)).replace(microsecond=ms % 1000 * 1000)
 
 
+def first_at(clock, zone):
+    """Milliseconds of the first instant at which the zone's clock shows the time, or where it skips it.
+    Clocks change at full quarters of an hour."""
+    quarter = timedelta(minutes=15)
+    second = int(clock.replace(microsecond=0, tzinfo=timezone.utc).timestamp()) // 900 * 900 - 26 * 3600
+
+    def shown(at):
+        return datetime.fromtimestamp(at, ZoneInfo(zone)).replace(tzinfo=None)
+    while shown(second) < clock:
+        second += 900
+    if shown(second) - shown(second - 900) != quarter:
+        return second * 1000
+    return second * 1000 - (shown(second) - clock) // timedelta(milliseconds=1)
+
+
 def first_instant(day, zone):
     """Milliseconds of the first instant of a date: midnight, or what comes instead of it."""
-    second = int(datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()) - 26 * 3600
-    while datetime.fromtimestamp(second, ZoneInfo(zone)).date() < day:
-        second += 900
-    return second * 1000
+    return first_at(datetime(day.year, day.month, day.day), zone)
 
 
 def is_midnight(ms, zone):
@@ -197,6 +211,43 @@ def instant(text, zone, now):
 
 def a_year_before(day):
     return day.replace(year=day.year - 1, day=min(day.day, 28) if day.month == 2 else day.day)
+
+
+def end_a_year_before(day):
+    """The 28th is the last day of a span that ends before the 29th of February, and so it is a year before."""
+    return date(day.year - 1, 3, 1) if (day.month, day.day) == (2, 29) else a_year_before(day)
+
+
+def moved(ms, zone, change):
+    """The same local time of another date."""
+    at = local(ms, zone)
+    if is_midnight(ms, zone):
+        return first_instant(change(at.date()), zone)
+    return first_at(datetime.combine(change(at.date()), at.time()), zone)
+
+
+def instant(text, zone, now):
+    """The instant of --from or --to, in ms."""
+    if text == "today":
+        return first_instant(local(now, zone).date(), zone)
+    ago = re.fullmatch(r"-(\d+)([dh])", text)
+    if ago and ago.group(2) == "d":
+        return first_instant(local(now, zone).date() - timedelta(days=int(ago.group(1))), zone)
+    if ago:
+        return now - int(ago.group(1)) * 3600000
+    if len(text) == 10:
+        return first_instant(date.fromisoformat(text), zone)
+    passed = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return passed // timedelta(milliseconds=1)
+
+
+def a_year_before(day):
+    return day.replace(year=day.year - 1, day=min(day.day, 28) if day.month == 2 else day.day)
+
+
+def end_a_year_before(day):
+    """The 28th is the last day of a span that ends before the 29th of February, and so it is a year before."""
+    return date(day.year - 1, 3, 1) if (day.month, day.day) == (2, 29) else a_year_before(day)
 
 
 def moved(ms, zone, change):

@@ -172,7 +172,7 @@ class Asker:
             made.end = self.end(made.zone)
         self.steps(made)
         if chance.random() < 0.3:
-            made.sort = chance.choice(made.measures + made.by)
+            made.sort, made.reverse = chance.choice(made.measures + made.by), chance.random() < 0.3
         if made.by and chance.random() < 0.3:
             made.limit, made.offset = chance.randint(1, 8), chance.choice((0, 0, 1, 3))
         return made
@@ -229,18 +229,17 @@ class Asker:
         """A step and a comparison, where the span is short enough for it."""
         chance = self.chance
         start, end = made.span()
+        if start is not None and start == end:
+            made.end = end = None
         closed = start is not None and end is not None
-        if closed and start >= end:
+        if closed and start > end:
             made.start, made.end, start, end = made.end, made.start, end, start
         days = (end - start) / 86400000 if closed else 500
-        if closed and start < end and chance.random() < 0.4:
+        if closed and chance.random() < 0.4:
             made.compare = chance.choice(("previous", "year"))
-            whole = q.is_midnight(start, made.zone) and q.is_midnight(end, made.zone)
-            if not whole:
-                made.zone, made.compare = "UTC", made.compare
         if chance.random() < 0.3 and len(made.by) < 3:
             made.step = chance.choice(("hour", "day", "week", "month") if days < 8 else ("day", "week", "month")
-                                      if days < 40 or not made.by else ("week", "month"))
+                                      if days < 40 or not made.by else ("month",))
             made.by = [name for name in made.by if name != made.step]
             if made.sort == made.step:
                 made.sort = None

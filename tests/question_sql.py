@@ -292,14 +292,27 @@ def step_labels(database, question, span):
     return q.steps(first, last, question.zone, question.step)
 
 
-def sort_key(question, group, numbers):
-    """Greatest first, absent last; then the texts of the dimensions."""
-    texts = [("" if value is None else value).encode() for value in group]
+def order_of(name, value):
+    """What a value of a dimension is sorted by: its bytes, a time its place; absent is last."""
+    if value is None:
+        return True, 0
+    return False, int(value) if name in q.NUMERIC else value.encode()
+
+
+def in_order(question, listed):
+    """The groups: greatest first, or the first text first, absent last; then by their dimensions."""
     sort = question.sort or question.measures[0]
-    if sort in question.by:
-        return texts[question.by.index(sort)], texts
-    value = numbers[question.measures.index(sort)]
-    return value is None, Fraction(0) if value is None else -Fraction(value), texts
+
+    def key(group):
+        if sort in question.by:
+            return order_of(sort, group[question.by.index(sort)])
+        value = listed[group][0][question.measures.index(sort)]
+        return value is None, 0 if value is None else -Fraction(value)
+    groups = sorted(listed, key=lambda group: [order_of(*pair) for pair in zip(question.by, group)])
+    there = sorted((group for group in groups if not key(group)[0]), key=key)
+    if question.reverse:  # equals keep their order
+        there = sorted(there[::-1], key=key)[::-1]
+    return there + [group for group in groups if key(group)[0]]
 
 
 def change(now, before):
@@ -318,8 +331,7 @@ def answer(database, question, now=None):
         found = [{(): sides.get((), nothing(question))} for sides in found]
     empty = nothing(question)
     listed = {group: [sides.get(group, empty) for sides in found] for sides in found for group in sides}
-    order = sorted(listed, key=lambda group: sort_key(question, group, listed[group][0]))
-    order = order[question.offset:][:question.limit or None]
+    order = in_order(question, listed)[question.offset:][:question.limit or None]
     if not question.step:
         return [[*group, *together(question, listed[group])] for group in order]
     labels = [step_labels(database, question, span) for span in spans]
