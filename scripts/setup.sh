@@ -2,7 +2,7 @@
 # Installs what is missing to build Clickmill (with the argument `test`, also to test it):
 # Debian packages from the list next to this file, npm packages from web/package-lock.json (for tests
 # also from tests/browser/package-lock.json) and, in build/python, packages of PyPI from the other list
-# next to this file: npm itself, when there is none, and for tests the formatter. With the argument
+# next to this file: npm itself, when there is none, and for tests the formatter and DuckDB. With the argument
 # `stack`: what the real engines of stack/ need; with `bench`: what the collector is measured with.
 # Prints every package and its reason before it installs. Prints and changes nothing when nothing is
 # missing. Without apt-get, it lists what is missing, and continues when nothing is.

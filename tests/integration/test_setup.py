@@ -75,6 +75,10 @@ class Machine:
     def formatter(self, release="14.0.6"):
         self.stub("clang-format", f"echo 'Debian clang-format version {release}'", note=False)
 
+    def duckdb(self):
+        """It is installed already."""
+        self.write("build/python/" + pinned("duckdb"), "")
+
     def pypi(self, python="python3", works=True):
         """A Python with a pip that brings the wheel of Node.js."""
         node = f'{self.bin}/later-node'
@@ -142,6 +146,7 @@ class Setup(unittest.TestCase):
         machine = Machine(self)
         machine.debian(listed("build", "use"))
         machine.formatter()
+        machine.duckdb()
         _, calls = machine.setup("test")
         self.assertEqual(calls[1].split("Timeout=300 ")[1].split(), listed("test"))
         self.assertEqual(listed("use"), ["curl", "sqlite3"])
@@ -153,12 +158,23 @@ class Setup(unittest.TestCase):
             machine = Machine(self)
             machine.debian(listed("build", "use", "test"))
             machine.pypi()
+            machine.duckdb()
             if release:
                 machine.formatter(release)
             done, calls = machine.setup("test")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual([call.split()[-1] for call in calls if " install " in call], wanted)
             self.assertEqual(machine.setup("test")[1], [], "a second time")
+
+    def test_what_answers_are_compared_with_is_for_tests(self):
+        machine = Machine(self)
+        machine.debian(listed("build", "use", "test"))
+        machine.formatter()
+        machine.pypi()
+        self.assertEqual(machine.setup()[1], [])
+        done, calls = machine.setup("test")
+        self.assertEqual((done.returncode, [call.split()[-1] for call in calls]), (0, [pinned("duckdb")]))
+        self.assertEqual(machine.setup("test")[1], [])
 
     def test_sudo_when_not_root(self):
         machine = Machine(self)
@@ -353,6 +369,7 @@ class Setup(unittest.TestCase):
         machine = self.with_web(npm=True)
         machine.debian(listed("build", "use", "test"))
         machine.formatter()
+        machine.duckdb()
         machine.write("tests/browser/package.json", "{}")
         machine.write("tests/browser/package-lock.json", "other")
         self.assertEqual(len(machine.setup()[1]), 1)
