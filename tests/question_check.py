@@ -9,8 +9,7 @@ import time
 import question as q
 import question_sql
 
-REAL = (*q.QUOTIENTS, *(name + "_before" for name in q.QUOTIENTS))
-SHOWN = 8  # cells that are shown of an answer that differs
+SHOWN = 12  # differences that are shown of an answer that differs
 
 
 def ask(t, question, data="data"):
@@ -30,14 +29,28 @@ def check(t, database, question, data="data"):
     width = len(question.columns)
     if question.step:
         rows = by_group(t, rows, width, what)
-    t.equal([row[:width] for row in rows], [[question_sql.as_text(value) for value in row[:width]]
-                                            for row in wanted], "groups of " + what)
-    wrong = ["%s %s: expected %s, got %s" % (row[:width], name, wish, cell)
-             for row, wish_row in zip(rows, wanted)
-             for name, cell, wish in zip(heading[width:], row[width:], wish_row[width:])
-             if not equal(name, cell, wish)]
-    t.true(not wrong, "%d cells of %s\n%s" % (len(wrong), what, "\n".join(wrong[:SHOWN])))
+    wrong = differences(heading, width, rows, wanted)
+    t.true(not wrong, "%d differences of %s\n%s" % (len(wrong), what, "\n".join(wrong[:SHOWN])))
     return len(rows)
+
+
+def differences(heading, width, rows, wanted):
+    """What differs, in words: cells of the groups of both, groups of one, else their order."""
+    wanted_groups = [[question_sql.as_text(value) for value in row[:width]] for row in wanted]
+    by_group = {tuple(row[:width]): row[width:] for row in rows}
+    found = []
+    for group, figures in zip(wanted_groups, (row[width:] for row in wanted)):
+        cells = by_group.pop(tuple(group), None)
+        if cells is None:
+            found.append("%s is missing: %s" % (group, figures))
+            continue
+        found += ["%s %s: expected %s, got %s" % (group, name, wish, cell)
+                  for name, cell, wish in zip(heading[width:], cells, figures) if not equal(name, cell, wish)]
+    found += ["%s is too many: %s" % (list(group), cells) for group, cells in by_group.items()]
+    if found or [row[:width] for row in rows] == wanted_groups:
+        return found
+    return ["row %d is %s, expected %s" % (at, row[:width], group)
+            for at, (row, group) in enumerate(zip(rows, wanted_groups)) if row[:width] != group]
 
 
 def equal(name, cell, wanted):
