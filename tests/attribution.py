@@ -47,37 +47,39 @@ def path_of(url):
 
 
 def parameters(field):
-    """The parameters of a URL that give a field of the campaign, the first one first."""
+    """The parameters of a URL that give a field of the campaign, by family, the first one first."""
     short = field.removeprefix("utm_")
     words = (short, "keyword", "kwd") if short == "term" else (short,)
-    return [field, *("mtm_" + word for word in words), *("pk_" + word for word in words)]
+    return [tuple(family + word for word in words) for family in ("utm_", "mtm_", "pk_")]
 
 
 @lru_cache(100000)
 def of_url(url):
-    """The five fields that a URL gives, and whether it has a click id."""
+    """The five fields that a URL gives, the source by `ref` or `source`, and whether it has a click id."""
     query = url.partition("#")[0].partition("?")[2]
     pairs = [tuple(unquote_plus(part) for part in pair.partition("=")[::2])
              for pair in query.split("&") if pair]
     pairs = [(name.lower(), value.strip(" ")) for name, value in pairs]
 
-    def first(names):
-        for name in names:
+    def first(families):
+        for names in families:
             for found, value in pairs:
-                if found == name and value:
+                if found in names and value:
                     return value.encode()[:256].decode(errors="ignore")
         return None
     found = {field: first(parameters(field)) for field in CAMPAIGN}
-    known = {name for field in CAMPAIGN for name in parameters(field)}
-    if not any(name in known for name, _ in pairs):
-        found["utm_source"] = first(("ref", "source"))
-    return found, first(CLICK_IDS) is not None
+    known = {name for field in CAMPAIGN for names in parameters(field) for name in names}
+    ref = None if any(name in known for name, _ in pairs) else first((("ref",), ("source",)))
+    return found, ref, first((CLICK_IDS,)) is not None
 
 
 def campaign(event):
-    """The five fields: given, or taken from the URL."""
-    found, is_advertisement = of_url(event["url"])
+    """The five fields: given, or taken from the URL. `ref` and `source` stay when a URL is cleaned, so they
+    say nothing where the event states a field, unless a click id shows that it was not cleaned."""
+    found, ref, is_advertisement = of_url(event["url"])
     result = {field: event.get(field) or found[field] for field in CAMPAIGN}
+    if is_advertisement or not any(event.get(field) for field in CAMPAIGN):
+        result["utm_source"] = result["utm_source"] or ref
     if result["utm_medium"] is None and is_advertisement:
         result["utm_medium"] = "cpc"
     return result

@@ -352,7 +352,8 @@ def together(question, sides):
 
 def decimal_text(value):
     """A sum without zeros at its end."""
-    return format(value.normalize(), "f") if value else "0"
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def as_text(value):

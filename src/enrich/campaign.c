@@ -196,8 +196,10 @@ int cm_campaign_fill(cm_str_t url, cm_arena_t *arena, cm_campaign_t *campaign)
     for (int i = 0; i < CM_CAMPAIGN_FIELDS; i++)
         reading.families[i] = campaign->fields[i].len > 0 ? GIVEN : ABSENT;
     take_all(&reading, query);
-    if (source->len == 0 && !reading.any_field)
+    if (source->len == 0 && !reading.any_field) {
         *source = reading.ref.len > 0 ? reading.ref : reading.source;
+        campaign->by_ref = source->len > 0 && !reading.click;
+    }
     if (medium->len == 0 && reading.click)
         *medium = CM_STR("cpc");
     return cut(&reading);

@@ -18,6 +18,9 @@ enum { CM_CAMPAIGN_MAX = 256 }; /* bytes of a value */
 
 typedef struct cm_campaign {
     cm_str_t fields[CM_CAMPAIGN_FIELDS]; /* empty: absent */
+    /* Set by cm_campaign_fill(): all that the URL gave is a source by `ref` or `source`. These stay
+     * when a URL is cleaned, so other parameters of the campaign may have been there. */
+    bool by_ref;
 } cm_campaign_t;
 
 /* Fills the absent fields from the query of the URL, which has not been cleaned:

@@ -7,6 +7,9 @@
 
 enum { KEY = 2 + CM_CAMPAIGN_FIELDS, FIRST_SLOTS = 256 };
 
+/* Added to the number of a url's campaign that is only a source by `ref` or `source`. */
+#define BY_REF (UINT32_C(1) << 31)
+
 /* What an origin follows from: the host of the url, the referrer, the values of the campaign. */
 typedef struct origin_key {
     uint32_t part[KEY];
@@ -92,7 +95,7 @@ static void find_campaigns(cm_origins_t *origins)
             origins->named =
                 cm_realloc(origins->named, origins->named_cap * sizeof *origins->named);
         }
-        origins->campaigns[url] = origins->named_count;
+        origins->campaigns[url] = origins->named_count | (campaign.by_ref ? BY_REF : 0);
         origins->named[origins->named_count++] = values;
     }
     cm_arena_free(&arena);
@@ -190,11 +193,12 @@ static uint32_t value_at(const cm_crowd_t *crowd, cm_timelines_column_t column, 
     return crowd->values[column] != NULL ? crowd->values[column][row] : 0;
 }
 
-/* An event that states a field of its campaign was complete when it came, and its url may have been
- * cleaned since: then the url is not asked. */
+/* A field that the event does not state is that of its url. But where it states another one, the
+ * url may have been cleaned since, and `ref` and `source`, which cleaning leaves there, do not
+ * count. */
 static origin_key_t key_at(const cm_origins_t *origins, const cm_crowd_t *crowd, uint32_t row)
 {
-    const uint32_t url = crowd->values[CM_COLUMN_URL][row];
+    const uint32_t url = crowd->values[CM_COLUMN_URL][row], named = origins->campaigns[url];
     origin_key_t key = {{origins->hosts[url], value_at(crowd, CM_COLUMN_REFERRER, row)}};
     uint32_t stated = 0;
 
@@ -202,9 +206,12 @@ static origin_key_t key_at(const cm_origins_t *origins, const cm_crowd_t *crowd,
         key.part[2 + field] = value_at(crowd, CM_COLUMN_UTM_SOURCE + field, row);
         stated |= key.part[2 + field];
     }
-    if (stated == 0 && origins->campaigns[url] != 0)
-        memcpy(&key.part[2], origins->named[origins->campaigns[url]].field,
-               CM_CAMPAIGN_FIELDS * sizeof key.part[0]);
+    if (named == 0 || (stated != 0 && (named & BY_REF) != 0))
+        return key;
+    for (unsigned field = 0; field < CM_CAMPAIGN_FIELDS; field++) {
+        if (key.part[2 + field] == 0)
+            key.part[2 + field] = origins->named[named & ~BY_REF].field[field];
+    }
     return key;
 }
 

@@ -199,6 +199,30 @@ static void test_long_values_are_cut(void **state)
     cm_buf_free(&wanted);
 }
 
+/* What cleaning leaves in a URL: then other parameters of the campaign may have been there. */
+static void test_a_source_by_ref(void **state)
+{
+    static const struct {
+        const char *url;
+        bool by_ref;
+    } urls[] = {{"/?ref=ph", true},
+                {"/?id=1&source=hn", true},
+                {"/?ref=", false},
+                {"/?ref=ph&gclid=1", false},
+                {"/?ref=ph&utm_term=x", false},
+                {"/?utm_source=ph", false},
+                {"/?id=1", false}};
+    cm_arena_t arena = CM_ARENA_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        cm_campaign_t campaign = {0};
+        cm_campaign_fill(cm_str(urls[i].url), &arena, &campaign);
+        assert_int_equal(campaign.by_ref, urls[i].by_ref);
+    }
+    cm_arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_given_fields_stay),
         cmocka_unit_test(test_only_escapes_take_memory),
         cmocka_unit_test(test_long_values_are_cut),
+        cmocka_unit_test(test_a_source_by_ref),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
