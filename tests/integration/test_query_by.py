@@ -163,16 +163,65 @@ def check_sums(t, what, total, parts, whole=False):
             t.equal(sum(found), wanted, "sum of %s over %s" % (name, what))
 
 
-def test_totals_are_the_total(t):
-    """The total of each answer is the answer to the question without groups."""
+def test_the_total_is_that_of_the_loops(t):
+    """Also of nothing, where each rate is absent."""
+    lines = question_plain.timelines(stored(t, count=600))
+    for where in ([], ["country != Peru", "name in (pageview, signup)"], ["name = engagement"], ["country = none"]):
+        question = q.Question(measures=[*q.MEASURES, *OF_VALUE], where=list(map(q.condition, where)))
+        groups = groups_of(t, question)
+        t.equal(len(groups), 1, "rows of a total")
+        same_groups(t, groups, as_fractions(question_plain.answer(lines, question)), "total of %s" % where)
+
+
+def test_parts_of_an_answer(t):
+    """Pages make the whole, steps the span, and the numbers before are those of the span before."""
+    stored(t)
+    whole = q.Question(by=["entry_page", "weekday"], measures=["clicks", "unique_user_count", "sum:props.value"])
+    _, rows = question_check.ask(t, whole)
+    pages = []
+    for offset in range(0, len(rows) + 7, 7):
+        whole.limit, whole.offset = 7, offset
+        pages += question_check.ask(t, whole)[1]
+    t.equal(pages, rows, "pages of seven groups")
+
+    now = q.Question(by=["country"], measures=["clicks", "visits", "bounce_rate"], start="2026-03-28",
+                     end="2026-03-30", zone="Europe/Berlin")
+    before = q.Question(**{**vars(now), "start": "2026-03-26", "end": "2026-03-28"})
+    alone = [dict(question_rows(t, question, 1)) for question in (now, before)]
+    now.compare = "previous"
+    for group, cells in question_rows(t, now, 1):
+        for part, groups in enumerate(alone):
+            t.equal(cells[part::3], groups.get(group, ["0", "0", ""]), "part %d of %s" % (part, group))
+    t.true(set(alone[0]) | set(alone[1]) == {group for group, _ in question_rows(t, now, 1)}, "groups of either")
+
+    steps = q.Question(measures=["clicks", "events"], step="day", start="2026-03-26", end="2026-04-02", zone="Asia/Tehran")
+    total = q.Question(measures=steps.measures, start=steps.start, end=steps.end, zone=steps.zone)
+    days = [cells for _, cells in question_rows(t, steps, 1)]
+    t.equal(len(days), 7, "days")
+    t.equal([[str(sum(int(cell) for cell in column)) for column in zip(*days)]], question_check.ask(t, total)[1],
+            "sum of the days")
+
+
+def question_rows(t, question, width):
+    """(dimensions, figures) of each row."""
+    return [(tuple(row[:width]), row[width:]) for row in question_check.ask(t, question)[1]]
+
+
+def test_json_and_csv_have_the_same_figures(t):
+    """Absent is null in JSON; sums of properties are text there, since they are exact."""
     stored(t, count=600)
-    measures = ["clicks", "unique_user_count", "visits", "events", "event_user_count", "bounce_rate",
-                "average_time_spent", "sum:props.value"]
-    for by in ([], ["url"], ["source", "country"], ["props.plan"]):
-        for where in ([], ["country != Peru", "name in (pageview, signup)"]):
-            question = q.Question(by=by, measures=measures, where=list(map(q.condition, where)), limit=2 if by else 0)
-            answer = t.clickmill("query", "--data", "data", "--format", "json", *question.arguments()).json
-            question.by, question.limit = [], 0
-            alone = t.clickmill("query", "--data", "data", "--format", "json", *question.arguments()).json
-            t.equal(answer["total"], alone["rows"][0], "total of %s %s" % (by, where))
-            t.equal(len(alone["rows"]), 1, "rows of a total")
+    for question in (q.Question(by=["source", "props.plan"], measures=[*q.MEASURES, *OF_VALUE]),
+                     q.Question(by=["utm_medium"], measures=["clicks", "average:props.value"], step="week",
+                                start="2026-03-01", end="2026-04-10", compare="year")):
+        heading, rows = question_check.ask(t, question)
+        got = t.clickmill("query", "--data", "data", "--format", "json", *question.arguments()).json
+        t.equal([list(row) for row in got], [heading] * len(rows), "keys")
+        width = len(question.columns)
+        for row, cells in zip(got, rows):
+            values = list(row.values())
+            t.equal(["" if value is None else value for value in values[:width]], cells[:width], "dimensions")
+            t.equal([value if value is None or isinstance(value, str) else Fraction(str(value))
+                     for value in values[width:]],
+                    [None if cell == "" else cell if name.startswith("sum:") and not name.endswith("_change")
+                     else Fraction(cell) for name, cell in zip(heading[width:], cells[width:])],
+                    "figures of %s" % cells[:width])
