@@ -179,6 +179,10 @@ const cm_command_t cm_cmd_query = {
         "--country Peru` has the numbers of visitors from Peru only.\n"
         "With --window day or hour there is a row for each day or hour; --from and --to select a "
         "time range by the beginning of the day or hour.\n"
+        "With --by it asks the raw events instead, also those that were not processed yet: "
+        "groups, conditions, measures, a span and steps of it, exactly (docs/questions.md). "
+        "`pages`, `countries` and `summary` with one of the options of such a question are "
+        "--by url, --by country and --by ''. What the data lack is said on stderr.\n"
         "The answers are also available in SQL views of clickmill.db in the data directory: "
         "pages, countries, answer and rollup; with --index elasticsearch they are read from "
         "there.",

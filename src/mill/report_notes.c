@@ -84,10 +84,12 @@ static void note_no_views(noting_t *self)
     }
     if (names.len > 0) {
         cm_buf_printf(&self->text,
-                      "no page view is among the events that match, and %s count page views "
-                      "alone: %s%s%s meant",
-                      names.data, users ? "event_user_count" : "", users && others ? " and " : "",
-                      others ? (users ? "events are" : "events is") : "is");
+                      "no page view is among the events that match, and page views alone are "
+                      "counted by %s: %s meant",
+                      names.data,
+                      users && others ? "event_user_count and events are"
+                      : users         ? "event_user_count is"
+                                      : "events is");
         say(self);
     }
     cm_buf_free(&names);

@@ -340,8 +340,8 @@ static void notes(void **state)
           "when events come in (enrich.geoip)\n",
           .by = "city", .measures = "events");
     ASKED("unique_user_count,events,visits\n0,3,0\n# no page view is among the events that match, "
-          "and unique_user_count, visits count page views alone: event_user_count and events are "
-          "meant\n",
+          "and page views alone are counted by unique_user_count, visits: event_user_count and "
+          "events are meant\n",
           .by = "", .measures = "unique_user_count,events,visits",
           .where = (const char *[]){"name = buy", NULL});
     ASKED("events\n0\n# no event has the country \"Perus\"; did you mean \"Peru\"?\n", .by = "",
