@@ -2,6 +2,7 @@
  *
  *   timelines.c         opening, closing, and what is asked of them
  *   timelines_order.c   puts the events in order
+ *   timelines_print.c   finds copies that are the same, where there are many
  *   timelines_column.c  reads columns
  *   lane.c              walks
  *
@@ -70,6 +71,13 @@ int cm_timelines_check_memory(const cm_timelines_t *timelines, int64_t more, cm_
 /* Fills in everything from row_of to time_last. `memory`: bytes that events may take while they are
  * sorted; 0: no limit. */
 int cm_timelines_order(cm_timelines_t *timelines, int64_t memory, cm_err_t *err);
+
+/* ---- timelines_print.c ---- */
+
+/* Computes a print for each ordinal: events of one user and time that have the same print are the
+ * same in all fields and in the row key, unless chance has it otherwise (once in 2^64 pairs). The
+ * caller frees them. */
+int cm_timelines_print(cm_timelines_t *timelines, uint64_t **prints, cm_err_t *err);
 
 /* ---- timelines_column.c ---- */
 

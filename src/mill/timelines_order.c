@@ -19,6 +19,11 @@ enum {
     TIED_BYTES = 200,
     TIED_MAX = 4 * 1024 * 1024,
     TIED_MIN = 64 * 1024,
+    /* With so many tied events, copies that are the same are found by their prints. That reads all
+     * columns once; to resolve ties reads the columns of their blocks twice. */
+    PRINT_MIN = 16 * 1024,
+    PRINT_BYTES = 8,
+    AHEAD = 16, /* events for whose rows memory is fetched while others are written */
 };
 
 typedef struct sorter sorter_t;
@@ -47,6 +52,9 @@ struct sorter {
     uint32_t *next_kept;  /* by partition: the next one that its worker keeps + 1 */
     worker_t workers[CM_TEAM_MAX];
     atomic_uint next;     /* the partition that a worker takes next */
+    bool may_print;       /* there is memory for prints */
+    uint64_t *prints;     /* by ordinal; NULL: not yet */
+    atomic_bool print;    /* they are wanted: the workers pause */
     pthread_mutex_t lock; /* of the numbers of rows and users */
 };
 
@@ -173,31 +181,48 @@ static size_t count_users(const cm_partition_t *partition)
     return users;
 }
 
-/* Writes the rows of a partition from `row` on, and its users from `user` on. */
-static void write_rows(worker_t *worker, const cm_partition_t *partition, uint32_t row,
-                       uint32_t user)
+/* Writes the users of a partition, whose first row is `row`, from `user` on. */
+static void write_users(worker_t *worker, const cm_partition_t *partition, uint32_t row,
+                        uint32_t user)
 {
-    const sorter_t *sorter = worker->sorter;
-    const unsigned ordinal_bits = sorter->layout.ordinal_bits;
-    cm_timelines_t *to = sorter->timelines;
-    uint64_t last = UINT64_MAX;
+    const cm_spread_t *spread = &worker->sorter->spread;
+    const cm_packed_event_t *events = partition->events;
+    cm_timelines_t *to = worker->sorter->timelines;
 
-    for (size_t i = 0; i < partition->count; i++, row++) {
-        const cm_packed_event_t event = partition->events[i];
+    for (size_t i = 0, end; i < partition->count; i = end) {
+        const uint64_t local = cm_packed_user(&events[i]);
+        for (end = i + 1; end < partition->count && cm_packed_user(&events[end]) == local; end++)
+            ;
+        const int64_t first = cm_packed_time(&events[i]), last = cm_packed_time(&events[end - 1]);
+        worker->time_first = first < worker->time_first ? first : worker->time_first;
+        worker->time_last = last > worker->time_last ? last : worker->time_last;
+        to->user[user] = cm_spread_user(spread, partition->number, local);
+        to->first[user++] = row + (uint32_t)i;
+    }
+}
+
+/* Writes the rows of a partition from `row` on. Locals, because the compiler must assume that what
+ * is written may be any of the members. */
+static void write_rows(const sorter_t *sorter, const cm_partition_t *partition, uint32_t row)
+{
+    const unsigned ordinal_bits = sorter->layout.ordinal_bits;
+    const uint64_t ordinal_mask = sorter->layout.ordinal_mask;
+    const cm_packed_event_t *events = partition->events;
+    const size_t count = partition->count;
+    uint32_t *row_of = sorter->timelines->row_of, *second = sorter->timelines->second + row;
+    uint16_t *ms = sorter->timelines->ms + row;
+    uint8_t *kind = sorter->timelines->kind + row;
+
+    for (size_t i = 0; i < count; i++) {
+        /* Each ordinal is far from the one before. */
+        if (i + AHEAD < count)
+            __builtin_prefetch(&row_of[events[i + AHEAD].load & ordinal_mask], 1);
+        const cm_packed_event_t event = events[i];
         const uint64_t time = event.key & CM_PACKED_TIME_MASK;
-        const uint64_t local = event.key >> CM_PACKED_TIME_BITS;
-        if (local != last) {
-            to->user[user] = cm_spread_user(&sorter->spread, partition->number, local);
-            to->first[user++] = row;
-            last = local;
-        }
-        worker->time_first =
-            (int64_t)time < worker->time_first ? (int64_t)time : worker->time_first;
-        worker->time_last = (int64_t)time > worker->time_last ? (int64_t)time : worker->time_last;
-        to->row_of[event.load & sorter->layout.ordinal_mask] = row;
-        to->second[row] = (uint32_t)(time / 1000);
-        to->ms[row] = (uint16_t)(time % 1000);
-        to->kind[row] = (uint8_t)(event.load >> ordinal_bits);
+        row_of[event.load & ordinal_mask] = row + (uint32_t)i;
+        second[i] = (uint32_t)(time / 1000);
+        ms[i] = (uint16_t)(time % 1000);
+        kind[i] = (uint8_t)(event.load >> ordinal_bits);
     }
 }
 
@@ -213,7 +238,8 @@ static void emit(worker_t *worker, const cm_partition_t *partition)
     timelines->rows += (uint32_t)partition->count;
     timelines->users += (uint32_t)users;
     pthread_mutex_unlock(&sorter->lock);
-    write_rows(worker, partition, row, user);
+    write_users(worker, partition, row, user);
+    write_rows(sorter, partition, row);
 }
 
 /* Called for each event that is a copy and does not count; by any worker, but each event is of one
@@ -242,6 +268,69 @@ static void resolve(worker_t *worker)
     worker->tied = 0;
 }
 
+/* A tied event, while the same ones are found. */
+typedef struct printed {
+    cm_packed_event_t event;
+    uint64_t print;
+    size_t place; /* within the run */
+} printed_t;
+
+static int by_place(const void *a, const void *b)
+{
+    const printed_t *x = a, *y = b;
+    return (x->place > y->place) - (x->place < y->place);
+}
+
+static int by_print(const void *a, const void *b)
+{
+    const printed_t *x = a, *y = b;
+    return x->print != y->print ? (x->print < y->print ? -1 : 1) : by_place(a, b);
+}
+
+/* Leaves out the events of a run that are the same as an earlier one: they go to its end. Returns
+ * how many events are left. */
+static size_t leave_out_same(const sorter_t *sorter, cm_packed_event_t *events, size_t count)
+{
+    printed_t few[8], *all = count <= 8 ? few : cm_alloc(count * sizeof *all);
+    size_t left = 0;
+
+    for (size_t i = 0; i < count; i++)
+        all[i] = (printed_t){events[i],
+                             sorter->prints[cm_packed_ordinal(&events[i], &sorter->layout)], i};
+    qsort(all, count, sizeof *all, by_print);
+    for (size_t i = 0; i < count; i++) {
+        if (left == 0 || all[i].print != all[left - 1].print)
+            all[left++] = all[i];
+        else
+            leave_out(sorter->timelines, cm_packed_ordinal(&all[i].event, &sorter->layout));
+    }
+    qsort(all, left, sizeof *all, by_place);
+    for (size_t i = 0; i < count; i++) {
+        if (i < left)
+            events[i] = all[i].event;
+        else
+            events[i].load = CM_PACKED_DROPPED;
+    }
+    if (all != few)
+        free(all);
+    return left;
+}
+
+/* Leaves out copies that are the same as others, of the worker's ties from `from` on. */
+static void trim_ties(worker_t *worker, size_t from)
+{
+    cm_ties_t *ties = &worker->ties;
+    size_t kept = from;
+
+    for (size_t i = from; i < ties->count; i++) {
+        cm_tie_t tie = ties->runs[i];
+        tie.count = leave_out_same(worker->sorter, tie.events, tie.count);
+        if (tie.count > 1)
+            ties->runs[kept++] = tie;
+    }
+    ties->count = kept;
+}
+
 /* Keeps the partition that has just been built, because it has ties. */
 static void keep(worker_t *worker, size_t ties_before)
 {
@@ -254,6 +343,27 @@ static void keep(worker_t *worker, size_t ties_before)
     sorter->next_kept[number] = worker->kept;
     worker->kept = number + 1;
     worker->partition = (cm_partition_t){0};
+}
+
+/* Goes on with the partition that has just been built. */
+static void pass_on(worker_t *worker, size_t ties_before)
+{
+    sorter_t *sorter = worker->sorter;
+    const bool tied = worker->ties.count > ties_before;
+
+    if (tied && sorter->prints != NULL)
+        trim_ties(worker, ties_before);
+    if (worker->ties.count > ties_before) {
+        keep(worker, ties_before);
+    } else {
+        if (tied)
+            settle(&worker->partition, sorter->layout.ordinal_bits);
+        emit(worker, &worker->partition);
+    }
+    if (worker->tied > PRINT_MIN && sorter->may_print && sorter->prints == NULL)
+        atomic_store(&sorter->print, true);
+    else if (worker->tied > sorter->tied_max)
+        resolve(worker);
 }
 
 static void order_one(worker_t *worker, uint32_t number)
@@ -270,14 +380,8 @@ static void order_one(worker_t *worker, uint32_t number)
                                     &sorter->spread, &worker->ties, &worker->err);
     if (worker->rc == 0)
         worker->rc = cm_timelines_check_stop(sorter->timelines, &worker->err);
-    if (worker->rc < 0)
-        return;
-    if (worker->ties.count == ties)
-        emit(worker, &worker->partition);
-    else
-        keep(worker, ties);
-    if (worker->tied > sorter->tied_max)
-        resolve(worker);
+    if (worker->rc == 0)
+        pass_on(worker, ties);
 }
 
 static void order(void *context, int number)
@@ -286,10 +390,19 @@ static void order(void *context, int number)
     worker_t *worker = &sorter->workers[number];
     uint32_t next;
 
-    while (worker->rc == 0 && (next = atomic_fetch_add(&sorter->next, 1)) < sorter->spread.count)
+    while (worker->rc == 0 && !atomic_load(&sorter->print) &&
+           (next = atomic_fetch_add(&sorter->next, 1)) < sorter->spread.count)
         order_one(worker, next);
-    if (worker->rc == 0)
-        resolve(worker);
+}
+
+/* Resolves the ties that are left. */
+static void finish_ties(void *context, int number)
+{
+    worker_t *worker = &((sorter_t *)context)->workers[number];
+
+    if (worker->sorter->prints != NULL)
+        trim_ties(worker, 0);
+    resolve(worker);
 }
 
 /* ---- the whole ---- */
@@ -326,6 +439,7 @@ static int prepare(sorter_t *sorter, int64_t memory, cm_err_t *err)
     choose_spread(sorter, users, memory);
     int64_t tied = memory > 0 ? memory / TIED_BYTES : TIED_MAX;
     tied = tied > TIED_MAX ? TIED_MAX : tied < TIED_MIN ? TIED_MIN : tied;
+    sorter->may_print = memory <= 0 || timelines->end <= memory / PRINT_BYTES / 2;
     sorter->tied_max = (size_t)(tied / timelines->threads);
     sorter->kept = cm_alloc_zero(sorter->spread.count, sizeof *sorter->kept);
     sorter->next_kept = cm_alloc_zero(sorter->spread.count, sizeof *sorter->next_kept);
@@ -363,7 +477,6 @@ static int run(sorter_t *sorter, void (*work)(void *context, int number), cm_err
 {
     const int threads = sorter->timelines->threads;
 
-    atomic_store(&sorter->next, 0);
     cm_team_run(threads, work, sorter);
     for (int i = 0; i < threads; i++) {
         if (sorter->workers[i].rc < 0) {
@@ -390,6 +503,7 @@ static void clean_up(sorter_t *sorter)
         cm_slabs_free(&sorter->workers[i].slabs);
     free(sorter->kept);
     free(sorter->next_kept);
+    free(sorter->prints);
 }
 
 static void finish(sorter_t *sorter)
@@ -407,6 +521,20 @@ static void finish(sorter_t *sorter)
     }
 }
 
+/* Orders all partitions of a pass. When there are many ties, it pauses for the prints. */
+static int order_pass(sorter_t *sorter, cm_err_t *err)
+{
+    atomic_store(&sorter->next, 0);
+    int rc = run(sorter, order, err);
+    if (rc == 0 && atomic_load(&sorter->print)) {
+        rc = cm_timelines_print(sorter->timelines, &sorter->prints, err);
+        atomic_store(&sorter->print, false);
+        if (rc == 0)
+            rc = run(sorter, order, err);
+    }
+    return rc == 0 ? run(sorter, finish_ties, err) : rc;
+}
+
 int cm_timelines_order(cm_timelines_t *timelines, int64_t memory, cm_err_t *err)
 {
     sorter_t *sorter = cm_alloc_zero(1, sizeof *sorter);
@@ -420,7 +548,7 @@ int cm_timelines_order(cm_timelines_t *timelines, int64_t memory, cm_err_t *err)
         sorter->spread.pass = pass;
         rc = run(sorter, scatter, err);
         if (rc == 0)
-            rc = run(sorter, order, err);
+            rc = order_pass(sorter, err);
     }
     if (rc == 0)
         finish(sorter);

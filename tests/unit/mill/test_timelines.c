@@ -410,6 +410,40 @@ static void several_passes(void **state)
     free(lines);
 }
 
+/* So many copies that those which are the same are found by their prints. */
+static void many_copies(void **state)
+{
+    enum { DISTINCT = 20000, COPIES = 22000 };
+    uint64_t random = 7;
+    cm_arena_t arena = CM_ARENA_INIT;
+    line_t *lines = make_lines(400, 60000, DISTINCT, COPIES, &random, &arena);
+    char *directory = test_directory();
+    cm_store_t *store = test_open(directory);
+
+    (void)state;
+    /* A block without optional fields and without row keys. */
+    size_t plain = 0;
+    while (lines[plain].event.extra != NULL || lines[plain].event.row_key.len > 0)
+        plain++;
+    for (size_t i = 0; i < 6000; i++) {
+        if (lines[i].event.extra != NULL || lines[i].event.row_key.len > 0)
+            lines[i] = lines[plain];
+        else
+            plain = i;
+    }
+    run_quick_commits(store);
+    put_lines(store, lines, DISTINCT + COPIES, 6000);
+    cm_timelines_options_t options = options_of(store, 1);
+    assert_opened(options, lines, DISTINCT + COPIES, 1);
+    options.threads = 3;
+    options.until = 41000;
+    assert_opened(options, lines, DISTINCT + COPIES, 1);
+    cm_store_close(store);
+    test_remove(directory);
+    cm_arena_free(&arena);
+    free(lines);
+}
+
 /* All in one millisecond, and one user with more events than a crowd usually has. */
 static void one_user_is_one_crowd(void **state)
 {
@@ -535,6 +569,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_events),
         cmocka_unit_test(several_passes),
+        cmocka_unit_test(many_copies),
         cmocka_unit_test(one_user_is_one_crowd),
         cmocka_unit_test(nothing),
         cmocka_unit_test(columns_have_limits),
