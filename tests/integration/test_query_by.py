@@ -1,6 +1,8 @@
 """Questions (`clickmill query --by`) against two references that share no code with the program: SQL
 (tests/question_sql.py) and straight loops (tests/question_plain.py)."""
 
+import csv
+import io
 import os
 import random
 from fractions import Fraction
@@ -10,6 +12,7 @@ import question_check
 import question_events
 import question_plain
 import question_sql
+import traffic
 from harness import slow
 
 COUNT = 3000  # events of the random questions
@@ -96,6 +99,18 @@ def test_random_questions(t):
 @slow
 def test_more_random_questions(t):
     random_questions(t, SEED + 2, 230, 1200)
+
+
+def test_copies_that_differ(t):
+    """Of several events with one row key one counts; row keys are derived or stated, times often equal."""
+    events = traffic.widened(traffic.events(SEED, 3000, users=300), SEED) + traffic.shared(SEED, 400)
+    random.Random(SEED).shuffle(events)
+    for begin in range(0, len(events), 500):
+        t.ingest(events[begin:begin + 500])
+    database = question_sql.load(events, t.dir)
+    for by in ([], ["url"], ["country", "city"], ["browser", "device"], ["referrer", "name"], ["source", "exit_page"],
+               ["props.plan", "region"], ["first_source", "day"]):
+        question_check.check(t, database, q.Question(by=by, measures=[*q.MEASURES, *OF_VALUE]))
 
 
 # ---- properties
@@ -225,3 +240,19 @@ def test_json_and_csv_have_the_same_figures(t):
                     [None if cell == "" else cell if name.startswith("sum:") and not name.endswith("_change")
                      else Fraction(cell) for name, cell in zip(heading[width:], cells[width:])],
                     "figures of %s" % cells[:width])
+
+
+def test_the_answers_of_process_are_questions(t):
+    """What `process` keeps per page and country, for all time, days and hours, is asked of the events, too."""
+    t.ingest(traffic.widened(traffic.events(SEED, 4000, users=300), SEED))
+    t.process()
+    names = ["clicks", "unique_user_count", "average_time_spent", "time_spent_sum", "time_spent_count",
+             "average_time_on_page", "entrances", "exits"]
+    for window, by in (("all", []), ("day", ["day"]), ("hour", ["hour"])):
+        kept = list(csv.reader(io.StringIO(t.answers(window), newline="")))[1:]
+        _, rows = question_check.ask(t, q.Question(by=[*by, "url", "country"], measures=names,
+                                                   where=[q.condition("name = pageview")]))
+        if by:  # 2026-03-01T10:00:00Z
+            kept = [[row[0][:10] if window == "day" else row[0].replace("T", " ").removesuffix("Z"), *row[1:]]
+                    for row in kept]
+        t.equal(sorted(rows), sorted(kept), "answers of window " + window)
