@@ -152,13 +152,9 @@ static bool is_mapped(cm_facet_t facet)
 int cm_features_prepare(cm_features_t *features, uint32_t also, cm_err_t *err)
 {
     bool referrers = features->from_origins;
-    int rc = 0;
 
     features->columns |= also;
-    for (unsigned column = 0; rc == 0 && column < CM_COLUMN_COUNT; column++) {
-        if (features->columns >> column & 1)
-            rc = cm_timelines_need(features->timelines, column, err);
-    }
+    int rc = cm_timelines_need_all(features->timelines, features->columns, err);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < features->count; i++) {

@@ -153,16 +153,18 @@ int64_t cm_timelines_size(const cm_timelines_t *timelines)
     return atomic_load(&timelines->size);
 }
 
-int cm_timelines_need(cm_timelines_t *timelines, cm_timelines_column_t column, cm_err_t *err)
+int cm_timelines_need_all(cm_timelines_t *timelines, uint32_t columns, cm_err_t *err)
 {
-    int rc = 0;
-
-    assert(column < CM_COLUMN_COUNT);
+    assert(columns >> CM_COLUMN_COUNT == 0);
     pthread_mutex_lock(&timelines->lock);
-    if (timelines->columns[column].width == 0)
-        rc = cm_timelines_read(timelines, column, err);
+    int rc = cm_timelines_read(timelines, columns, err);
     pthread_mutex_unlock(&timelines->lock);
     return rc;
+}
+
+int cm_timelines_need(cm_timelines_t *timelines, cm_timelines_column_t column, cm_err_t *err)
+{
+    return cm_timelines_need_all(timelines, UINT32_C(1) << column, err);
 }
 
 uint32_t cm_timelines_value_count(const cm_timelines_t *timelines, cm_timelines_column_t column)

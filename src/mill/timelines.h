@@ -81,6 +81,10 @@ int64_t cm_timelines_size(const cm_timelines_t *timelines);
  * return; the column may be asked for again then. */
 int cm_timelines_need(cm_timelines_t *timelines, cm_timelines_column_t column, cm_err_t *err);
 
+/* The same for all columns of a mask (1 << column). Together they take half the time, because
+ * several columns are one part of a block. */
+int cm_timelines_need_all(cm_timelines_t *timelines, uint32_t columns, cm_err_t *err);
+
 /* How many values the column has: they are below it. Value 0 is absent. Needs the column. */
 uint32_t cm_timelines_value_count(const cm_timelines_t *timelines, cm_timelines_column_t column);
 

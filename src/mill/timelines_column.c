@@ -3,33 +3,35 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* How the column is read: a field with a dictionary in the store, or an optional one, whose strings
- * each block has itself. */
+enum { HELD_BYTES = 4 }; /* of an event and column, about: what is held, and then the value */
+
+/* Where a column comes from: the part of a block (CM_READ_*), and a cm_field_t, or for the optional
+ * fields a cm_extra_field_t. Fields have a dictionary in the store; of optional fields each block
+ * has the strings itself. */
 typedef struct source {
-    bool optional;
-    unsigned field; /* cm_field_t or cm_extra_field_t */
+    unsigned part, field;
 } source_t;
 
 static const source_t sources[CM_COLUMN_COUNT] = {
-    [CM_COLUMN_URL] = {false, CM_URL},
-    [CM_COLUMN_COUNTRY] = {false, CM_COUNTRY},
-    [CM_COLUMN_CITY] = {false, CM_CITY},
-    [CM_COLUMN_BROWSER] = {false, CM_BROWSER},
-    [CM_COLUMN_OS] = {false, CM_OS},
-    [CM_COLUMN_DEVICE] = {false, CM_DEVICE},
-    [CM_COLUMN_NAME] = {true, CM_EXTRA_NAME},
-    [CM_COLUMN_REFERRER] = {true, CM_EXTRA_REFERRER},
-    [CM_COLUMN_UTM_SOURCE] = {true, CM_EXTRA_UTM_SOURCE},
-    [CM_COLUMN_UTM_MEDIUM] = {true, CM_EXTRA_UTM_MEDIUM},
-    [CM_COLUMN_UTM_CAMPAIGN] = {true, CM_EXTRA_UTM_CAMPAIGN},
-    [CM_COLUMN_UTM_TERM] = {true, CM_EXTRA_UTM_TERM},
-    [CM_COLUMN_UTM_CONTENT] = {true, CM_EXTRA_UTM_CONTENT},
-    [CM_COLUMN_BROWSER_VERSION] = {true, CM_EXTRA_BROWSER_VERSION},
-    [CM_COLUMN_OS_VERSION] = {true, CM_EXTRA_OS_VERSION},
-    [CM_COLUMN_REGION] = {true, CM_EXTRA_REGION},
-    [CM_COLUMN_LANGUAGE] = {true, CM_EXTRA_LANGUAGE},
-    [CM_COLUMN_PROPS] = {true, CM_EXTRA_PROPS},
-    [CM_COLUMN_ENGAGED] = {true, CM_EXTRA_ENGAGED},
+    [CM_COLUMN_URL] = {CM_READ_HOT, CM_URL},
+    [CM_COLUMN_COUNTRY] = {CM_READ_HOT, CM_COUNTRY},
+    [CM_COLUMN_CITY] = {CM_READ_COLD, CM_CITY},
+    [CM_COLUMN_BROWSER] = {CM_READ_COLD, CM_BROWSER},
+    [CM_COLUMN_OS] = {CM_READ_COLD, CM_OS},
+    [CM_COLUMN_DEVICE] = {CM_READ_COLD, CM_DEVICE},
+    [CM_COLUMN_NAME] = {CM_READ_EXTRA, CM_EXTRA_NAME},
+    [CM_COLUMN_REFERRER] = {CM_READ_EXTRA, CM_EXTRA_REFERRER},
+    [CM_COLUMN_UTM_SOURCE] = {CM_READ_EXTRA, CM_EXTRA_UTM_SOURCE},
+    [CM_COLUMN_UTM_MEDIUM] = {CM_READ_EXTRA, CM_EXTRA_UTM_MEDIUM},
+    [CM_COLUMN_UTM_CAMPAIGN] = {CM_READ_EXTRA, CM_EXTRA_UTM_CAMPAIGN},
+    [CM_COLUMN_UTM_TERM] = {CM_READ_EXTRA, CM_EXTRA_UTM_TERM},
+    [CM_COLUMN_UTM_CONTENT] = {CM_READ_EXTRA, CM_EXTRA_UTM_CONTENT},
+    [CM_COLUMN_BROWSER_VERSION] = {CM_READ_EXTRA, CM_EXTRA_BROWSER_VERSION},
+    [CM_COLUMN_OS_VERSION] = {CM_READ_EXTRA, CM_EXTRA_OS_VERSION},
+    [CM_COLUMN_REGION] = {CM_READ_EXTRA, CM_EXTRA_REGION},
+    [CM_COLUMN_LANGUAGE] = {CM_READ_EXTRA, CM_EXTRA_LANGUAGE},
+    [CM_COLUMN_PROPS] = {CM_READ_EXTRA, CM_EXTRA_PROPS},
+    [CM_COLUMN_ENGAGED] = {CM_READ_EXTRA, CM_EXTRA_ENGAGED},
 };
 
 /* A block of an optional field whose values wait until it is known how many there are in all. */
@@ -39,17 +41,24 @@ typedef struct held {
     uint32_t *values; /* by number: the value in the column */
 } held_t;
 
-/* One column being read. */
+/* Columns being read, all from one part of the blocks. */
 typedef struct reading {
     cm_timelines_t *timelines;
-    source_t source;
-    cm_timelines_values_t *to;
-    held_t *held;         /* by block; of an optional field with strings */
-    atomic_size_t next;   /* the block that a thread takes next */
-    pthread_mutex_t lock; /* of the strings of an optional field, and of what follows */
+    unsigned part;
+    uint32_t columns;              /* a mask */
+    held_t *held[CM_COLUMN_COUNT]; /* by block; of optional fields with strings */
+    cm_timelines_column_t putting; /* the one whose held values are put */
+    atomic_size_t next;            /* the block that a thread takes next */
+    pthread_mutex_t lock;          /* of the strings of optional fields, and of what follows */
     int rc;
     cm_err_t err;
 } reading_t;
+
+/* Whether the column's strings are collected from the blocks. */
+static bool is_collected(int column)
+{
+    return sources[column].part == CM_READ_EXTRA && column != CM_COLUMN_ENGAGED;
+}
 
 static uint8_t width_for(uint32_t count)
 {
@@ -109,14 +118,15 @@ PUT(put_4_2, uint32_t, uint16_t)
 PUT(put_4_4, uint32_t, uint32_t)
 
 /* Puts the values of a block; its numbers have `width` bytes. */
-static void put(const reading_t *reading, const cm_block_ref_t *block, const void *numbers,
-                uint8_t width, const uint32_t *values, uint32_t add)
+static void put(const reading_t *reading, int column, const cm_block_ref_t *block,
+                const void *numbers, uint8_t width, const uint32_t *values, uint32_t add)
 {
+    const cm_timelines_values_t *target = &reading->timelines->columns[column];
     const uint32_t *rows = reading->timelines->row_of + block->first;
     const uint32_t count = cm_timelines_count_in(reading->timelines, block);
-    void *to = reading->to->values;
+    void *to = target->values;
 
-    switch (reading->to->width * 8 + width) {
+    switch (target->width * 8 + width) {
     case 9:
         put_1_1(to, rows, count, numbers, values, add);
         break;
@@ -147,13 +157,13 @@ static void put(const reading_t *reading, const cm_block_ref_t *block, const voi
 }
 
 /* Makes the array of a column with `count` values; all are absent. */
-static int make_values(reading_t *reading, uint32_t count, cm_err_t *err)
+static int make_values(cm_timelines_t *timelines, int column, uint32_t count, cm_err_t *err)
 {
-    const size_t rows = reading->timelines->rows;
-    cm_timelines_values_t *to = reading->to;
+    cm_timelines_values_t *to = &timelines->columns[column];
+    const size_t rows = timelines->rows;
     const uint8_t width = width_for(count);
 
-    int rc = cm_timelines_check_memory(reading->timelines, (int64_t)(rows * width), err);
+    int rc = cm_timelines_check_memory(timelines, (int64_t)(rows * width), err);
     if (rc < 0)
         return rc;
     to->values = calloc(rows + 1, width);
@@ -161,75 +171,38 @@ static int make_values(reading_t *reading, uint32_t count, cm_err_t *err)
         return cm_fail_memory(err);
     to->width = width;
     to->count = count;
-    atomic_fetch_add(&reading->timelines->size, (int64_t)(rows * width));
+    atomic_fetch_add(&timelines->size, (int64_t)(rows * width));
     return 0;
 }
 
-/* ---- values that need no dictionary of their own ---- */
-
-static void read_numbers(void *context, int number)
+/* Puts the values of a block that need no strings of their own. */
+static void put_numbers(const reading_t *reading, int column, const cm_block_ref_t *block,
+                        const cm_columns_t *columns)
 {
-    reading_t *reading = context;
-    const source_t source = reading->source;
-    cm_timelines_t *timelines = reading->timelines;
-    cm_columns_t columns = {.only = source.optional ? (uint32_t)CM_ONLY_EXTRAS << source.field
-                                                    : (uint32_t)CM_ONLY_FIELDS << source.field};
-    const unsigned part = source.optional          ? CM_READ_EXTRA
-                          : source.field < CM_CITY ? CM_READ_HOT
-                                                   : CM_READ_COLD;
-    cm_err_t err;
-    size_t b;
-
-    while (take(reading, &b)) {
-        const cm_block_ref_t *block = &timelines->blocks[b];
-        int rc = cm_timelines_check_stop(timelines, &err);
-        if (rc == 0)
-            rc = cm_reader_read(timelines->readers[number], block, part, &columns, &err);
-        if (rc < 0)
-            fail(reading, rc, &err);
-        else if (!source.optional)
-            put(reading, block, columns.ids[source.field], sizeof(uint32_t), NULL, 1);
-        else if (columns.wide.any)
-            put(reading, block, columns.wide.engaged, sizeof(uint32_t), NULL, 0);
-    }
-    cm_columns_free(&columns);
+    if (column != CM_COLUMN_ENGAGED)
+        put(reading, column, block, columns->ids[sources[column].field], sizeof(uint32_t), NULL, 1);
+    else if (columns->wide.any)
+        put(reading, column, block, columns->wide.engaged, sizeof(uint32_t), NULL, 0);
 }
 
 /* The strings of a dictionary of the store. */
-static int read_strings(reading_t *reading, uint32_t count, cm_err_t *err)
+static int read_strings(cm_timelines_t *timelines, int column, uint32_t count, cm_err_t *err)
 {
-    cm_reader_t *reader = reading->timelines->readers[0];
-    cm_timelines_values_t *to = reading->to;
+    const cm_field_t field = (cm_field_t)sources[column].field;
+    cm_timelines_values_t *to = &timelines->columns[column];
     const int64_t bytes = (int64_t)count * (int64_t)sizeof *to->strings;
 
-    int rc = cm_timelines_check_memory(reading->timelines, bytes, err);
+    int rc = cm_timelines_check_memory(timelines, bytes, err);
     if (rc < 0)
         return rc;
     to->strings = malloc(((size_t)count + 1) * sizeof *to->strings);
     if (to->strings == NULL)
         return cm_fail_memory(err);
     for (uint32_t id = 0; rc == 0 && id < count; id++)
-        rc = cm_reader_string(reader, (cm_field_t)reading->source.field, id, &to->strings[id + 1],
-                              err);
+        rc = cm_reader_string(timelines->readers[0], field, id, &to->strings[id + 1], err);
     if (rc == 0)
-        atomic_fetch_add(&reading->timelines->size, bytes);
+        atomic_fetch_add(&timelines->size, bytes);
     return rc;
-}
-
-static int read_field(reading_t *reading, cm_err_t *err)
-{
-    uint32_t count = CM_ENGAGED_MAX + 1;
-    int rc = 0;
-
-    if (!reading->source.optional) {
-        rc = cm_reader_string_count(reading->timelines->readers[0],
-                                    (cm_field_t)reading->source.field, &count, err);
-        if (rc == 0)
-            rc = read_strings(reading, count, err);
-    }
-    if (rc == 0)
-        rc = make_values(reading, count + 1, err);
-    return rc < 0 ? rc : run(reading, read_numbers, err);
 }
 
 /* ---- optional fields with strings ---- */
@@ -255,8 +228,10 @@ static int hold_numbers(held_t *held, const uint32_t *numbers, uint32_t count, u
 }
 
 /* Adds a block's strings to those of the column, and notes their values. */
-static int hold_values(reading_t *reading, held_t *held, const cm_dict_t *strings, cm_err_t *err)
+static int hold_values(reading_t *reading, int column, held_t *held, const cm_dict_t *strings,
+                       cm_err_t *err)
 {
+    cm_dict_t *all = &reading->timelines->columns[column].dict;
     const uint32_t count = strings->count;
     cm_str_t *texts = malloc(((size_t)count + 1) * sizeof *texts);
     uint32_t *hashes = malloc(((size_t)count + 1) * sizeof *hashes);
@@ -271,62 +246,47 @@ static int hold_values(reading_t *reading, held_t *held, const cm_dict_t *string
         pthread_mutex_lock(&reading->lock);
         for (uint32_t from = 0, some; from < count; from += some) {
             some = count - from < 16 ? count - from : 16;
-            cm_dict_put_many(&reading->to->dict, texts + from, hashes + from, some,
-                             held->values + 1 + from);
+            cm_dict_put_many(all, texts + from, hashes + from, some, held->values + 1 + from);
         }
         pthread_mutex_unlock(&reading->lock);
         for (uint32_t id = 1; id <= count; id++)
             held->values[id]++;
         /* The first string of the column of names is that of page views. */
-        held->values[0] = reading->source.field == CM_EXTRA_NAME ? 1 : 0;
+        held->values[0] = column == CM_COLUMN_NAME ? 1 : 0;
     }
     free(texts);
     free(hashes);
     return rc;
 }
 
-static void hold_blocks(void *context, int number)
+static int hold(reading_t *reading, int column, size_t b, const cm_wide_t *wide, cm_err_t *err)
 {
-    reading_t *reading = context;
-    cm_timelines_t *timelines = reading->timelines;
-    const unsigned field = reading->source.field;
-    cm_columns_t columns = {.only = (uint32_t)CM_ONLY_EXTRAS << field};
-    cm_err_t err;
-    size_t b;
+    const cm_timelines_t *timelines = reading->timelines;
+    const unsigned field = sources[column].field;
+    held_t *held = &reading->held[column][b];
 
-    while (take(reading, &b)) {
-        const cm_block_ref_t *block = &timelines->blocks[b];
-        int rc = cm_timelines_check_stop(timelines, &err);
-        if (rc == 0)
-            rc = cm_reader_read(timelines->readers[number], block, CM_READ_EXTRA, &columns, &err);
-        if (rc == 0 && columns.wide.any) {
-            rc = hold_numbers(&reading->held[b], columns.wide.ids[field],
-                              cm_timelines_count_in(timelines, block),
-                              columns.wide.strings[field].count, &err);
-            if (rc == 0)
-                rc = hold_values(reading, &reading->held[b], &columns.wide.strings[field], &err);
-        }
-        if (rc < 0)
-            fail(reading, rc, &err);
-    }
-    cm_columns_free(&columns);
+    int rc = hold_numbers(held, wide->ids[field],
+                          cm_timelines_count_in(timelines, &timelines->blocks[b]),
+                          wide->strings[field].count, err);
+    return rc < 0 ? rc : hold_values(reading, column, held, &wide->strings[field], err);
 }
 
-static void put_blocks(void *context, int number)
+static void put_held(void *context, int number)
 {
     static const uint32_t view = 1;
     reading_t *reading = context;
+    const int column = (int)reading->putting;
     size_t b;
 
     (void)number;
     while (take(reading, &b)) {
         const cm_block_ref_t *block = &reading->timelines->blocks[b];
-        held_t *held = &reading->held[b];
+        held_t *held = &reading->held[column][b];
         if (held->numbers != NULL) {
-            put(reading, block, held->numbers, held->width, held->values, 0);
-        } else if (reading->source.field == CM_EXTRA_NAME) {
+            put(reading, column, block, held->numbers, held->width, held->values, 0);
+        } else if (column == CM_COLUMN_NAME) {
             uint8_t *views = cm_alloc_zero(block->count, 1);
-            put(reading, block, views, 1, &view, 0);
+            put(reading, column, block, views, 1, &view, 0);
             free(views);
         }
         free(held->numbers);
@@ -334,45 +294,152 @@ static void put_blocks(void *context, int number)
     }
 }
 
-static int read_optional(reading_t *reading, cm_err_t *err)
+/* Puts the values of a column that have been held. */
+static int finish_column(reading_t *reading, int column, cm_err_t *err)
 {
-    const size_t blocks = reading->timelines->block_count;
-    cm_dict_t *dict = &reading->to->dict;
+    cm_timelines_t *timelines = reading->timelines;
+    const cm_dict_t *dict = &timelines->columns[column].dict;
     size_t bytes = 0;
 
-    reading->held = cm_alloc_zero(blocks + 1, sizeof *reading->held);
-    if (reading->source.field == CM_EXTRA_NAME)
-        cm_dict_put(dict, CM_STR("pageview"));
-    int rc = run(reading, hold_blocks, err);
-    if (rc == 0)
-        rc = make_values(reading, dict->count + 1, err);
-    if (rc == 0)
-        rc = run(reading, put_blocks, err);
-    for (size_t b = 0; b < blocks; b++) {
-        free(reading->held[b].numbers);
-        free(reading->held[b].values);
-    }
-    free(reading->held);
-    for (uint32_t id = 0; rc == 0 && id < dict->count; id++)
+    for (uint32_t id = 0; id < dict->count; id++)
         bytes += dict->entries[id].len + sizeof *dict->entries + 4 * sizeof *dict->slots;
-    atomic_fetch_add(&reading->timelines->size, (int64_t)bytes);
+    atomic_fetch_add(&timelines->size, (int64_t)bytes);
+    int rc = make_values(timelines, column, dict->count + 1, err);
+    reading->putting = (cm_timelines_column_t)column;
+    return rc < 0 ? rc : run(reading, put_held, err);
+}
+
+/* ---- the whole ---- */
+
+static int take_block(reading_t *reading, int number, size_t b, cm_columns_t *columns,
+                      cm_err_t *err)
+{
+    cm_timelines_t *timelines = reading->timelines;
+    const cm_block_ref_t *block = &timelines->blocks[b];
+
+    int rc = cm_timelines_check_stop(timelines, err);
+    if (rc == 0)
+        rc = cm_reader_read(timelines->readers[number], block, reading->part, columns, err);
+    for (int column = 0; rc == 0 && column < CM_COLUMN_COUNT; column++) {
+        if (!(reading->columns >> column & 1))
+            continue;
+        if (!is_collected(column))
+            put_numbers(reading, column, block, columns);
+        else if (columns->wide.any)
+            rc = hold(reading, column, b, &columns->wide, err);
+    }
     return rc;
 }
 
-int cm_timelines_read(cm_timelines_t *timelines, cm_timelines_column_t column, cm_err_t *err)
+static void read_blocks(void *context, int number)
 {
-    reading_t reading = {
-        .timelines = timelines, .source = sources[column], .to = &timelines->columns[column]};
+    reading_t *reading = context;
+    cm_columns_t columns = {0};
+    cm_err_t err;
+    size_t b;
+
+    for (int column = 0; column < CM_COLUMN_COUNT; column++) {
+        if (reading->columns >> column & 1)
+            columns.only |= (reading->part == CM_READ_EXTRA ? (uint32_t)CM_ONLY_EXTRAS
+                                                            : (uint32_t)CM_ONLY_FIELDS)
+                            << sources[column].field;
+    }
+    while (take(reading, &b)) {
+        int rc = take_block(reading, number, b, &columns, &err);
+        if (rc < 0)
+            fail(reading, rc, &err);
+    }
+    cm_columns_free(&columns);
+}
+
+/* What a column needs before blocks are read. */
+static int prepare(reading_t *reading, int column, cm_err_t *err)
+{
+    cm_timelines_t *timelines = reading->timelines;
+    uint32_t count = CM_ENGAGED_MAX + 1;
+    int rc = 0;
+
+    if (is_collected(column)) {
+        reading->held[column] =
+            cm_alloc_zero(timelines->block_count + 1, sizeof *reading->held[column]);
+        if (column == CM_COLUMN_NAME)
+            cm_dict_put(&timelines->columns[column].dict, CM_STR("pageview"));
+        return 0;
+    }
+    if (column != CM_COLUMN_ENGAGED) {
+        rc = cm_reader_string_count(timelines->readers[0], (cm_field_t)sources[column].field,
+                                    &count, err);
+        if (rc == 0)
+            rc = read_strings(timelines, column, count, err);
+    }
+    return rc < 0 ? rc : make_values(timelines, column, count + 1, err);
+}
+
+static void free_held(reading_t *reading, int column)
+{
+    for (size_t b = 0; reading->held[column] != NULL && b < reading->timelines->block_count; b++) {
+        free(reading->held[column][b].numbers);
+        free(reading->held[column][b].values);
+    }
+    free(reading->held[column]);
+    reading->held[column] = NULL;
+}
+
+/* Reads some columns of one part. After a failure there are none of them. */
+static int read_together(cm_timelines_t *timelines, unsigned part, uint32_t columns, cm_err_t *err)
+{
+    reading_t reading = {.timelines = timelines, .part = part, .columns = columns};
     const int64_t size = atomic_load(&timelines->size);
+    int rc = 0;
 
     pthread_mutex_init(&reading.lock, NULL);
-    int rc = reading.source.optional && column != CM_COLUMN_ENGAGED ? read_optional(&reading, err)
-                                                                    : read_field(&reading, err);
-    if (rc < 0) {
-        cm_timelines_values_free(reading.to);
-        atomic_store(&timelines->size, size);
+    for (int column = 0; rc == 0 && column < CM_COLUMN_COUNT; column++) {
+        if (columns >> column & 1)
+            rc = prepare(&reading, column, err);
     }
+    if (rc == 0)
+        rc = run(&reading, read_blocks, err);
+    for (int column = 0; column < CM_COLUMN_COUNT; column++) {
+        if (rc == 0 && reading.held[column] != NULL)
+            rc = finish_column(&reading, column, err);
+        free_held(&reading, column);
+    }
+    for (int column = 0; rc < 0 && column < CM_COLUMN_COUNT; column++) {
+        if (columns >> column & 1)
+            cm_timelines_values_free(&timelines->columns[column]);
+    }
+    if (rc < 0)
+        atomic_store(&timelines->size, size);
     pthread_mutex_destroy(&reading.lock);
+    return rc;
+}
+
+/* Whether there is memory for what is held of so many columns at once. */
+static bool fit_together(const cm_timelines_t *timelines, uint32_t columns)
+{
+    cm_err_t err;
+
+    return cm_timelines_check_memory(
+               timelines, timelines->end * HELD_BYTES * __builtin_popcount(columns), &err) == 0;
+}
+
+int cm_timelines_read(cm_timelines_t *timelines, uint32_t columns, cm_err_t *err)
+{
+    static const unsigned parts[] = {CM_READ_HOT, CM_READ_COLD, CM_READ_EXTRA};
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        uint32_t left = 0;
+        for (int column = 0; column < CM_COLUMN_COUNT; column++) {
+            if (sources[column].part == parts[i] && timelines->columns[column].width == 0)
+                left |= columns & 1u << column;
+        }
+        while (rc == 0 && left != 0) {
+            const uint32_t some = fit_together(timelines, left) ? left : left & -left;
+            rc = read_together(timelines, parts[i], some, err);
+            left &= ~some;
+        }
+    }
     return rc;
 }
 

@@ -81,8 +81,8 @@ int cm_timelines_print(cm_timelines_t *timelines, uint64_t **prints, cm_err_t *e
 
 /* ---- timelines_column.c ---- */
 
-/* Reads the column; the lock is held. */
-int cm_timelines_read(cm_timelines_t *timelines, cm_timelines_column_t column, cm_err_t *err);
+/* Reads the columns of the mask that are not there yet; the lock is held. */
+int cm_timelines_read(cm_timelines_t *timelines, uint32_t columns, cm_err_t *err);
 
 void cm_timelines_values_free(cm_timelines_values_t *values);
 
