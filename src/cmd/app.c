@@ -37,6 +37,15 @@ cm_store_settings_t cm_app_store_settings(const cm_app_t *app, const cm_store_op
         .memory = app->global.memory};
 }
 
+cm_questions_settings_t cm_app_questions(const cm_app_t *app, const cm_questions_given_t *given)
+{
+    return (cm_questions_settings_t){.data_dir = app->global.data_dir,
+                                     .given = *given,
+                                     .session_timeout = app->global.session_timeout,
+                                     .memory = app->global.memory,
+                                     .daily = app->global.visitors == CM_VISITORS_DAILY};
+}
+
 void cm_app_print_left_out(const cm_app_t *app, uint64_t rejected)
 {
     if (rejected > 0)

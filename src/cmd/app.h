@@ -11,6 +11,7 @@
 #include "index/open.h"
 #include "pipeline/accounts.h"
 #include "pipeline/env.h"
+#include "serve/questions.h"
 #include "settings/command.h"
 #include "store/open.h"
 
@@ -45,6 +46,9 @@ cm_pipeline_env_t cm_app_env(const cm_app_t *app);
 
 /* The settings of the store that the options mean; they borrow from both. */
 cm_store_settings_t cm_app_store_settings(const cm_app_t *app, const cm_store_options_t *options);
+
+/* The settings of questions to the API; they borrow from both. */
+cm_questions_settings_t cm_app_questions(const cm_app_t *app, const cm_questions_given_t *given);
 
 /* Prints how many rows of the store broke a rule and were left out, where there are any. */
 void cm_app_print_left_out(const cm_app_t *app, uint64_t rejected);

@@ -152,10 +152,12 @@ static int start(runner_t *runner)
     const run_options_t *asked = runner->asked;
     cm_run_t *run = &runner->run;
     cm_app_t *app = run->app;
+    const cm_questions_settings_t questions = cm_app_questions(app, &asked->reading.questions);
     cm_server_options_t server = {.listen = asked->listen,
                                   .data_dir = app->global.data_dir,
                                   .daily = app->global.visitors == CM_VISITORS_DAILY,
-                                  .demo_of = app->global.data_dir};
+                                  .demo_of = app->global.data_dir,
+                                  .questions = &questions};
 
     int rc =
         cm_credentials_read(&run->credentials, &asked->reading, &asked->collect.tls, &app->err);

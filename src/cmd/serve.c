@@ -80,13 +80,15 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const serve_options_t *serve = given;
     cm_index_settings_t answers = cm_app_index_settings(app, &serve->index);
+    const cm_questions_settings_t questions = cm_app_questions(app, &serve->reading.questions);
     cm_server_options_t server_options = {.listen = serve->listen,
                                           .hosts = serve->hosts,
                                           .open_index = open_answers,
                                           .open_context = &answers,
                                           .synthetic = cm_index_in_data_dir(&answers) &&
                                                        cm_demo_marked(app->global.data_dir),
-                                          .demo_of = app->global.data_dir};
+                                          .demo_of = app->global.data_dir,
+                                          .questions = &questions};
     cm_credentials_t credentials;
     cm_server_t *server = NULL;
 

@@ -217,6 +217,16 @@ static bool refuse_params(const cm_api_endpoint_t *endpoint, struct MHD_Connecti
     return reading->rc < 0;
 }
 
+static enum MHD_Result queue_query(const cm_params_t *params, struct MHD_Connection *connection,
+                                   const cm_api_request_t *request)
+{
+    *request->query = cm_api_query_start(request->queue, params, connection, request->loop);
+    return *request->query != NULL
+               ? MHD_YES
+               : cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                                "too many queries are waiting; try again later", QUERY_SECONDS);
+}
+
 enum MHD_Result cm_api_reply(const cm_api_endpoint_t *endpoint, struct MHD_Connection *connection,
                              const cm_api_request_t *request)
 {
@@ -238,10 +248,50 @@ enum MHD_Result cm_api_reply(const cm_api_endpoint_t *endpoint, struct MHD_Conne
                                     "too many downloads are in progress; try again later",
                                     DOWNLOAD_SECONDS);
     }
-    *request->query =
-        cm_api_query_start(request->queue, &reading.params, connection, request->loop);
-    return *request->query != NULL
-               ? MHD_YES
-               : cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-                                "too many queries are waiting; try again later", QUERY_SECONDS);
+    return queue_query(&reading.params, connection, request);
+}
+
+/* ---- questions to the raw events ---- */
+
+typedef struct question_reading {
+    cm_buf_t text;
+    cm_err_t err;
+    int rc;
+} question_reading_t;
+
+static enum MHD_Result read_question(void *context, enum MHD_ValueKind kind, const char *name,
+                                     size_t name_len, const char *value, size_t value_len)
+{
+    question_reading_t *reading = context;
+    (void)kind;
+
+    reading->rc = cm_questions_set(&reading->text, (cm_str_t){name, name_len},
+                                   (cm_str_t){value, value_len}, &reading->err);
+    return reading->rc < 0 ? MHD_NO : MHD_YES;
+}
+
+enum MHD_Result cm_api_reply_question(struct MHD_Connection *connection,
+                                      const cm_api_request_t *request)
+{
+    question_reading_t reading = {.text = CM_BUF_INIT};
+    cm_questions_format_t format = {.csv = false};
+    cm_question_t question = {.arena = CM_ARENA_INIT};
+    enum MHD_Result result;
+
+    if (*request->query != NULL)
+        return cm_api_query_reply(*request->query, connection);
+    cm_buf_reserve(&reading.text, 1);
+    MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, read_question, &reading);
+    const cm_str_t text = {reading.text.data, reading.text.len};
+    if (reading.rc == 0) /* what is wrong is answered at once; the span is that of the answer */
+        reading.rc =
+            cm_questions_read(text, cm_clock_now_ms(NULL), &question, &format, &reading.err);
+    const cm_params_t params = {.csv = format.csv, .safe = format.safe, .question = text};
+    if (reading.rc < 0)
+        result = cm_reply_error(connection, MHD_HTTP_BAD_REQUEST, reading.err.text);
+    else
+        result = queue_query(&params, connection, request);
+    cm_question_free(&question);
+    cm_buf_free(&reading.text);
+    return result;
 }

@@ -1,4 +1,4 @@
-/* The JSON API: queries of the index.
+/* The JSON API: queries of the index, and questions to the raw events.
  *
  * It has no state of its own; for each answer it borrows an index handle. Used by all threads of
  * the server. docs/api.md describes the requests and the answers. */
@@ -33,6 +33,10 @@ typedef struct cm_api_request {
  * after the connection was resumed, replies. */
 enum MHD_Result cm_api_reply(const cm_api_endpoint_t *endpoint, struct MHD_Connection *connection,
                              const cm_api_request_t *request);
+
+/* The same for a question to the raw events. */
+enum MHD_Result cm_api_reply_question(struct MHD_Connection *connection,
+                                      const cm_api_request_t *request);
 
 /* Called after each row was added. A result other than 0 ends the query, which returns it. */
 typedef int (*cm_api_row_fn)(void *context, cm_err_t *err);

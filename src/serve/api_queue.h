@@ -1,9 +1,11 @@
-/* The queue of API queries. Its threads have a lower priority than those that collect events.
+/* The queue of API queries: of the index, and of questions to the raw events. Its threads have a
+ * lower priority than those that collect events, and so have the threads that they start.
  *
  * A connection is suspended until its query is answered. Equal queries of several connections are
  * answered once, from the answers as they are when the last of the queries has arrived; and an
  * answer that was computed before and is still valid is not computed again. A query that takes too
- * long is given up. Used by all threads of the server. */
+ * long is given up, and so is a question whose clients have left. Used by all threads of the
+ * server. */
 #ifndef CM_SERVE_API_QUEUE_H
 #define CM_SERVE_API_QUEUE_H
 
@@ -11,6 +13,7 @@
 #include "serve/handle_pool.h"
 #include "serve/loop.h"
 #include "serve/params.h"
+#include "serve/questions.h"
 
 #include <microhttpd.h>
 
@@ -25,10 +28,10 @@ enum {
 typedef struct cm_api_queue cm_api_queue_t;
 typedef struct cm_api_query cm_api_query_t;
 
-/* Starts the threads. `limit_ms`: how long a query may take, counted from its arrival. `handles`
- * and `log` must outlive the queue. CM_EINTERNAL. */
-int cm_api_queue_start(cm_handle_pool_t *handles, const cm_log_t *log, int threads,
-                       int64_t limit_ms, cm_api_queue_t **queue, cm_err_t *err);
+/* Starts the threads. `limit_ms`: how long a query may take, counted from its arrival. `handles`,
+ * `questions` (NULL: none are asked) and `log` must outlive the queue. CM_EINTERNAL. */
+int cm_api_queue_start(cm_handle_pool_t *handles, cm_questions_t *questions, const cm_log_t *log,
+                       int threads, int64_t limit_ms, cm_api_queue_t **queue, cm_err_t *err);
 
 /* Gives up the queries in progress, ends the threads, and resumes all connections. NULL is allowed.
  */

@@ -4,6 +4,32 @@
 
 #include <math.h>
 
+static const cm_option_t questions_option_rows[] = {
+    {.name = "question-memory",
+     .type = CM_OPT_SIZE,
+     .offset = offsetof(cm_questions_given_t, memory),
+     .arg = "SIZE",
+     .def = "256m",
+     .min = 1 << 20,
+     .max = INFINITY,
+     .key = "serve.question_memory",
+     .help = "memory that the groups of a question of the API may take"},
+    {.name = "question-time",
+     .type = CM_OPT_DURATION,
+     .offset = offsetof(cm_questions_given_t, time),
+     .arg = "TIME",
+     .def = "30s",
+     .min = 100,
+     .max = 3600e3,
+     .key = "serve.question_time",
+     .help = "how long a question of the API may take"},
+    {.name = "attribution",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_questions_given_t, attribution),
+     .rows = cm_attribution_option_rows},
+    {.name = NULL},
+};
+
 const cm_option_t cm_reading_option_rows[] = {
     {.name = "read-token",
      .type = CM_OPT_TEXT,
@@ -38,6 +64,10 @@ const cm_option_t cm_reading_option_rows[] = {
      .key = "http.public",
      .help = "show dashboard and answers to all clients that can reach the address; otherwise an "
              "address that is not loopback needs a password or a token"},
+    {.name = "questions",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_reading_given_t, questions),
+     .rows = questions_option_rows},
     {.name = NULL},
 };
 

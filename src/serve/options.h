@@ -7,11 +7,19 @@
 #include "base/options.h"
 #include "enrich/options.h"
 
+/* Questions to the raw events: bytes that the groups of one may take, ms that it may take, and
+ * which referrers count. */
+typedef struct cm_questions_given {
+    int64_t memory, time;
+    cm_attribution_settings_t attribution;
+} cm_questions_given_t;
+
 /* Secrets that give read access, and how long an answer may take (ms). */
 typedef struct cm_reading_given {
     const char *token, *password;
     bool public;
     int64_t time_limit;
+    cm_questions_given_t questions;
 } cm_reading_given_t;
 
 /* For a cm_reading_given_t. */

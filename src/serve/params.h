@@ -18,6 +18,8 @@ typedef struct cm_params {
     bool csv;               /* format=csv */
     bool safe;              /* safe=1: no text in it is a formula of a spreadsheet */
     unsigned given;         /* one bit a parameter */
+    cm_str_t
+        question; /* to the raw events instead (questions.h); data NULL: a query of the index */
 } cm_params_t;
 
 /* The defaults: all time, clicks first, CM_PARAMS_LIMIT rows, JSON. */

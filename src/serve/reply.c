@@ -81,17 +81,24 @@ static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status,
     return result;
 }
 
+enum MHD_Result cm_reply_tagged(struct MHD_Connection *connection, const char *type,
+                                const char *tag, cm_buf_t *body)
+{
+    const header_t headers[] = {{"ETag", tag}, {NULL, NULL}};
+    const bool known = cm_reply_matches(connection, tag);
+
+    if (known)
+        cm_buf_free(body);
+    return reply(connection, known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, type, body, headers);
+}
+
 enum MHD_Result cm_reply_data(struct MHD_Connection *connection, const char *type, cm_buf_t *body)
 {
     char tag[32];
 
     snprintf(tag, sizeof tag, "\"%016llx\"",
              (unsigned long long)XXH3_64bits(body->data, body->len));
-    const header_t headers[] = {{"ETag", tag}, {NULL, NULL}};
-    const bool known = cm_reply_matches(connection, tag);
-    if (known)
-        cm_buf_free(body);
-    return reply(connection, known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, type, body, headers);
+    return cm_reply_tagged(connection, type, tag, body);
 }
 
 void cm_reply_add_error(cm_buf_t *body, const char *sentence)

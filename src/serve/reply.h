@@ -22,6 +22,10 @@ void cm_reply_secure_least(struct MHD_Response *response);
  * body already. Takes the buffer's memory. */
 enum MHD_Result cm_reply_data(struct MHD_Connection *connection, const char *type, cm_buf_t *body);
 
+/* The same with this (quoted) tag, which the content may decide without being hashed. */
+enum MHD_Result cm_reply_tagged(struct MHD_Connection *connection, const char *type,
+                                const char *tag, cm_buf_t *body);
+
 /* Replies {"error": sentence} with the status. */
 enum MHD_Result cm_reply_error(struct MHD_Connection *connection, unsigned status,
                                const char *sentence);

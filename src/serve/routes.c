@@ -12,6 +12,7 @@ enum {
     COLLECTOR = 1 << 0,
     SHOP = 1 << 1,
     ANSWERS = 1 << 2,
+    QUESTIONS = 1 << 3,
 };
 
 static enum MHD_Result reply_health(const cm_route_call_t *call)
@@ -54,16 +55,28 @@ static enum MHD_Result reply_status(const cm_route_call_t *call)
     return cm_reply_data(call->connection, "application/json", &body);
 }
 
+static cm_api_request_t request_of(const cm_route_call_t *call)
+{
+    return (cm_api_request_t){.queue = call->server->queue,
+                              .query = &call->request->query,
+                              .downloads = call->server->downloads,
+                              .download = &call->request->download,
+                              .loop = call->loop,
+                              .head = call->head};
+}
+
 static enum MHD_Result reply_api(const cm_route_call_t *call)
 {
-    const cm_api_request_t request = {.queue = call->server->queue,
-                                      .query = &call->request->query,
-                                      .downloads = call->server->downloads,
-                                      .download = &call->request->download,
-                                      .loop = call->loop,
-                                      .head = call->head};
+    const cm_api_request_t request = request_of(call);
 
     return cm_api_reply(cm_api_find(call->path), call->connection, &request);
+}
+
+static enum MHD_Result reply_question(const cm_route_call_t *call)
+{
+    const cm_api_request_t request = request_of(call);
+
+    return cm_api_reply_question(call->connection, &request);
 }
 
 static enum MHD_Result reply_live(const cm_route_call_t *call)
@@ -119,6 +132,7 @@ static const cm_route_t routes[] = {
     {.path = "/api/countries", .needs = ANSWERS, .reply = reply_api},
     {.path = "/api/summary", .needs = ANSWERS, .reply = reply_api},
     {.path = "/api/series", .needs = ANSWERS, .reply = reply_api},
+    {.path = "/api/v1/query", .needs = ANSWERS | QUESTIONS, .reply = reply_question},
     {.path = "/api/status", .needs = ANSWERS, .reply = reply_status},
     {.path = "/api/live", .needs = ANSWERS, .reply = reply_live},
     {.path = "*", .needs = ANSWERS, .reply = reply_file},
@@ -149,7 +163,8 @@ bool cm_route_is_taken(const char *path)
 bool cm_route_is_there(const cm_server_t *server, const cm_route_t *route, const char *path)
 {
     const unsigned has = (server->collector != NULL ? COLLECTOR : 0) | (server->shop ? SHOP : 0) |
-                         (server->answers ? ANSWERS : 0);
+                         (server->answers ? ANSWERS : 0) |
+                         (server->questions != NULL ? QUESTIONS : 0);
 
     return (route->needs & ~has) == 0 &&
            (route->reply != reply_file || cm_asset_find(path) != NULL);

@@ -90,6 +90,7 @@ static void destroy(cm_server_t *server)
     cm_live_free(server->live);
     cm_downloads_free(server->downloads);
     cm_api_queue_free(server->queue);
+    cm_questions_free(server->questions);
     cm_read_access_free(server->access);
     cm_tls_free(server->tls);
     cm_idle_stop(server->idle);
@@ -201,7 +202,9 @@ static int start_answering(cm_server_t *server, const cm_server_options_t *optio
                         : processors > CM_API_QUEUE_THREADS_MAX ? CM_API_QUEUE_THREADS_MAX
                                                                 : (int)processors;
 
-    int rc = cm_api_queue_start(&server->handles, &server->log, threads,
+    if (options->questions != NULL)
+        server->questions = cm_questions_new(options->questions, &server->log);
+    int rc = cm_api_queue_start(&server->handles, server->questions, &server->log, threads,
                                 options->question_ms > 0 ? options->question_ms : QUERY_MS,
                                 &server->queue, err);
     return rc < 0 ? rc : cm_live_start(&server->handles, &server->log, &server->live, err);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "index/index.h"
 #include "serve/collector.h"
+#include "serve/questions.h"
 
 typedef struct cm_server cm_server_t;
 
@@ -44,6 +45,9 @@ typedef struct cm_server_options {
     const char *read_token, *read_password;
     bool read_public;
     int64_t question_ms; /* how long an answer may take; 0: 10 s */
+    /* Of /api/v1/query; its texts are borrowed as long as the server lives. NULL: it is not there.
+     */
+    const cm_questions_settings_t *questions;
 } cm_server_options_t;
 
 /* Starts to listen and to answer. CM_EBUSY when the port is in use, CM_EUSAGE when `listen` is not

@@ -28,6 +28,7 @@ struct cm_server {
     cm_server_daemon_t large[CM_ACCEPTOR_LOOPS], small[CM_ACCEPTOR_LOOPS]; /* see acceptor.h */
     cm_live_t *live;
     cm_downloads_t *downloads;
+    cm_questions_t *questions; /* NULL: none are answered */
     cm_api_queue_t *queue;
     cm_log_t log;
     cm_listen_t listen;
