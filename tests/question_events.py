@@ -91,7 +91,9 @@ def events(seed, count, users):
 
 def visit(chance, user, number):
     begin, days = chance.choice(PERIODS)
-    time = int(begin.replace(tzinfo=timezone.utc).timestamp() * 1000) + chance.randrange(days * 86400000)
+    time = int(begin.replace(tzinfo=timezone.utc).timestamp() * 1000)
+    # In a busy hour many visits are cut by the end of a span.
+    time += 130000000 + chance.randrange(3600000) if chance.random() < 0.4 else chance.randrange(days * 86400000)
     if chance.random() < 0.2:  # at a border of an hour in some zone, or a millisecond beside it
         time = time // 900000 * 900000 + chance.choice((-1, 0, 1))
     country, region, city = chance.choice(PLACES)
@@ -123,7 +125,7 @@ def of_kind(chance, kind):
     if kind > 0.65:
         found["name"] = "engagement" if kind > 0.85 else chance.choice(NAMES)
     if kind > 0.85:
-        found["engaged_ms"] = chance.choice((0, 1, 999, 15000, 86400000, chance.randrange(100000)))
+        found["engaged_ms"] = chance.choice((0, 1, 2, 3, 15000, 86400000, chance.randrange(100000)))
     elif chance.random() < 0.5:
         found["props"] = {key: prop(chance, key) for key in sorted(chance.sample(KEYS, 3), key=str.encode)}
     return found

@@ -3,6 +3,7 @@
 
 import csv
 import io
+import json
 import os
 import random
 from fractions import Fraction
@@ -229,17 +230,13 @@ def test_json_and_csv_have_the_same_figures(t):
                      q.Question(by=["utm_medium"], measures=["clicks", "average:props.value"], step="week",
                                 start="2026-03-01", end="2026-04-10", compare="year")):
         heading, rows = question_check.ask(t, question)
-        got = t.clickmill("query", "--data", "data", "--format", "json", *question.arguments()).json
+        out = t.clickmill("query", "--data", "data", "--format", "json", *question.arguments()).out
+        got = json.loads(out, parse_float=question_events.Written, parse_int=question_events.Written)
         t.equal([list(row) for row in got], [heading] * len(rows), "keys")
-        width = len(question.columns)
-        for row, cells in zip(got, rows):
-            values = list(row.values())
-            t.equal(["" if value is None else value for value in values[:width]], cells[:width], "dimensions")
-            t.equal([value if value is None or isinstance(value, str) else Fraction(str(value))
-                     for value in values[width:]],
-                    [None if cell == "" else cell if name.startswith("sum:") and not name.endswith("_change")
-                     else Fraction(cell) for name, cell in zip(heading[width:], cells[width:])],
-                    "figures of %s" % cells[:width])
+        t.equal([["" if value is None else str(value) for value in row.values()] for row in got], rows, "rows")
+        texts = {name for row in got for name, value in row.items() if isinstance(value, str)}
+        t.equal(texts, {*question.columns, *(name for name in question.measures if name.startswith("sum:"))},
+                "columns of text")
 
 
 def test_the_answers_of_process_are_questions(t):
