@@ -1,0 +1,65 @@
+"""Questions through the HTTP API, against SQL and against each other."""
+
+from urllib.parse import urlencode
+
+import question as q
+import question_check
+import question_events
+import question_plain
+import question_sql
+from test_run import get, get_json, start
+
+SEED, COUNT, MOST = 23, 2000, 10000  # MOST: the greatest limit
+
+
+def path(question, **more):
+    """The question as a URL."""
+    pairs, words = [], question.arguments()
+    while words:
+        word = words.pop(0)
+        if word == "--reverse":
+            pairs.append(("reverse", "1"))
+        elif "=" in word and word.split("=")[0] not in ("--by", "--measures"):
+            pairs.append(tuple(word[2:].split("=", 1)))
+        else:
+            pairs.append((word[2:], words.pop(0)))
+    return "/api/v1/query?" + urlencode([*pairs, *more.items()])
+
+
+def served(t):
+    """(events, port): a server of random events."""
+    events = question_events.events(SEED, COUNT, COUNT // 20)
+    t.ingest(question_events.written(events))
+    return events, start(t, "serve")[1]
+
+
+def test_random_questions(t):
+    """As CSV; all from one server, which keeps what it has read."""
+    events, port = served(t)
+    database, asker = question_sql.load(events, t.dir), question_events.Asker(SEED, question_plain.timelines(events))
+
+    def asked(question):
+        status, body = get(port, path(question, format="csv", **{} if question.limit else {"limit": MOST}))
+        t.equal(status, 200, body.decode())
+        return question_check.table(body.decode())
+    for _ in range(60):
+        question_check.check(t, database, asker.question(), asked)
+
+
+def test_totals_are_the_total_question(t):
+    """The total of each answer is the answer to the question without groups, also where groups are left out."""
+    _, port = served(t)
+    measures = [*q.MEASURES, "sum:props.value", "average:props.value"]
+    for where in ([], ["country != Peru", "name in (pageview, signup)"], ["country = none"]):
+        for more in ({}, {"compare": "year", "start": "2026-03-26", "end": "2026-04-01"}):
+            question = q.Question(measures=measures, where=list(map(q.condition, where)), **more)
+            wanted = get_json(port, path(question))
+            t.equal(len(wanted["rows"]), 1, "rows of a total")
+            t.equal(wanted["rows"][0], wanted["total"], "the only row")
+            for by in (["url"], ["source", "country"], ["props.plan"], ["hour_of_day"]):
+                question.by, question.limit = by, 2
+                answer = get_json(port, path(question))
+                t.equal(answer["total"], wanted["total"], "total of %s %s %s" % (by, where, more))
+                whole = get_json(port, path(q.Question(**{**vars(question), "limit": MOST})))
+                t.equal((answer["rows"], answer["groups"], answer["more"]),
+                        (whole["rows"][:2], len(whole["rows"]), len(whole["rows"]) > 2), "rows, groups, more")
