@@ -13,6 +13,7 @@ import question_check
 import question_events
 import question_plain
 import question_sql
+import test_format_1
 import traffic
 from harness import slow
 
@@ -112,6 +113,19 @@ def test_copies_that_differ(t):
     for by in ([], ["url"], ["country", "city"], ["browser", "device"], ["referrer", "name"], ["source", "exit_page"],
                ["props.plan", "region"], ["first_source", "day"]):
         question_check.check(t, database, q.Question(by=by, measures=[*q.MEASURES, *OF_VALUE]))
+
+
+def test_a_store_of_format_1(t):
+    """It is asked as it is, and after its first writer has changed it and added an event."""
+    test_format_1.restore(t)
+    events = question_events.read(test_format_1.saved("events.jsonl").splitlines())
+    for more in ([], [test_format_1.NEW]):
+        if more:
+            t.ingest(more)
+        events += more
+        database = question_sql.load(events, t.dir)
+        for by in ([], ["url", "country"], ["host", "device"], ["source", "name"], ["day", "first_channel"]):
+            question_check.check(t, database, q.Question(by=by, measures=list(q.MEASURES), zone="Asia/Kolkata"))
 
 
 # ---- properties
