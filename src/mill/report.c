@@ -4,41 +4,47 @@
 
 /* ---- asking ---- */
 
-/* All questions share one walk. */
-static int ask(cm_report_t *report, const cm_ask_options_t *options, cm_err_t *err)
+static bool is_asked(const cm_question_t *question, int which)
 {
-    cm_report_rows_t *rows = report->rows;
-    const cm_question_t *question = &rows->question;
-    cm_asked_t asked[CM_ASKED_COUNT];
-    enum cm_report_asked which[CM_ASKED_COUNT];
-    size_t count = 0;
+    const bool before = which == CM_ASKED_BEFORE || which == CM_ASKED_BEFORE_STEPS;
+    const bool stepped = which == CM_ASKED_NOW_STEPS || which == CM_ASKED_BEFORE_STEPS;
 
-    for (int a = 0; a < CM_ASKED_COUNT; a++) {
-        const bool before = a == CM_ASKED_BEFORE || a == CM_ASKED_BEFORE_STEPS;
-        const bool stepped = a == CM_ASKED_NOW_STEPS || a == CM_ASKED_BEFORE_STEPS;
-        if ((before && question->compare == CM_COMPARE_NONE) || (stepped && !question->stepped))
-            continue;
-        which[count] = (enum cm_report_asked)a;
-        asked[count++] = (cm_asked_t){.question = question,
-                                      .span = before ? question->before : question->span,
-                                      .stepped = stepped};
+    return (!before || question->compare != CM_COMPARE_NONE) && (!stepped || question->stepped);
+}
+
+static cm_asked_t asked_of(const cm_question_t *question, int which)
+{
+    const bool before = which == CM_ASKED_BEFORE || which == CM_ASKED_BEFORE_STEPS;
+
+    return (cm_asked_t){.question = question,
+                        .span = before ? question->before : question->span,
+                        .stepped = which == CM_ASKED_NOW_STEPS || which == CM_ASKED_BEFORE_STEPS};
+}
+
+/* All questions share one walk. */
+static int ask(const cm_ask_options_t *options, cm_report_t *reports, size_t count, cm_err_t *err)
+{
+    cm_asked_t *asked = cm_alloc_zero(count * CM_ASKED_COUNT, sizeof *asked);
+    size_t all = 0, taken = 0;
+
+    for (size_t r = 0; r < count; r++) {
+        for (int which = 0; which < CM_ASKED_COUNT; which++) {
+            if (is_asked(&reports[r].rows->question, which))
+                asked[all++] = asked_of(&reports[r].rows->question, which);
+        }
     }
-    int rc = cm_ask(options, asked, count, err);
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rows->groups[which[i]] = asked[i].groups;
+    int rc = cm_ask(options, asked, all, err);
+    for (size_t r = 0; rc == 0 && r < count; r++) {
+        for (int which = 0; which < CM_ASKED_COUNT; which++) {
+            if (is_asked(&reports[r].rows->question, which))
+                reports[r].rows->groups[which] = asked[taken++].groups;
+        }
+    }
+    free(asked);
     return rc;
 }
 
-/* Where both ends are known, too many steps are refused before anything is asked. */
-static int check_span(cm_report_rows_t *rows, cm_err_t *err)
-{
-    return rows->question.stepped ? cm_report_list_steps(rows, 1, err) : 0;
-}
-
-static cm_report_line_t total_of(cm_report_t *report);
-
-int cm_report_make(const cm_ask_options_t *options, const cm_report_facts_t *facts,
-                   const cm_question_t *question, cm_report_t *report, cm_err_t *err)
+static void init(const cm_question_t *question, cm_report_t *report)
 {
     cm_report_rows_t *rows = cm_alloc_zero(1, sizeof *rows);
     const size_t parts = question->compare == CM_COMPARE_NONE ? 1 : 3;
@@ -51,25 +57,57 @@ int cm_report_make(const cm_ask_options_t *options, const cm_report_facts_t *fac
     rows->question = *question;
     rows->question.counters |= 1U << CM_COUNTER_CLICKS | 1U << CM_COUNTER_EVENTS;
     rows->figures = cm_alloc_zero(report->figure_count + 1, sizeof *rows->figures);
-    int rc = check_span(rows, err);
-    if (rc == 0)
-        rc = ask(report, options, err);
-    if (rc == 0)
-        rc = cm_report_collect(rows, err);
+}
+
+static cm_report_line_t total_of(cm_report_t *report);
+
+static int make_rows(cm_report_t *report, cm_err_t *err)
+{
+    cm_report_rows_t *rows = report->rows;
+    const bool stepped = report->question->stepped;
+
+    int rc = cm_report_collect(rows, err);
     if (rc < 0)
         return rc;
     cm_report_order(rows);
-    if (question->stepped)
+    if (stepped)
         rc = cm_report_list_steps(rows, rows->listed_count, err);
-    if (rc == 0 && question->stepped)
+    if (rc == 0 && stepped)
         rc = cm_report_fill_cells(rows, err);
     if (rc < 0)
         return rc;
-    report->count = rows->listed_count * (question->stepped ? rows->steps.count : 1);
+    report->count = rows->listed_count * (stepped ? rows->steps.count : 1);
     report->groups = rows->entry_count;
     report->more = rows->listed + rows->listed_count < rows->entries + rows->entry_count;
     report->total = total_of(report);
-    return cm_report_note(report, options->timelines, facts, err);
+    return 0;
+}
+
+int cm_report_make_all(const cm_ask_options_t *options, const cm_report_facts_t *facts,
+                       const cm_question_t *const *questions, size_t count, cm_report_t *reports,
+                       cm_err_t *err)
+{
+    int rc = 0;
+
+    for (size_t r = 0; r < count; r++)
+        init(questions[r], &reports[r]);
+    /* Where both ends are known, too many steps are refused before anything is asked. */
+    for (size_t r = 0; rc == 0 && r < count; r++)
+        rc = questions[r]->stepped ? cm_report_list_steps(reports[r].rows, 1, err) : 0;
+    if (rc == 0)
+        rc = ask(options, reports, count, err);
+    for (size_t r = 0; rc == 0 && r < count; r++) {
+        rc = make_rows(&reports[r], err);
+        if (rc == 0)
+            rc = cm_report_note(&reports[r], options->timelines, facts, err);
+    }
+    return rc;
+}
+
+int cm_report_make(const cm_ask_options_t *options, const cm_report_facts_t *facts,
+                   const cm_question_t *question, cm_report_t *report, cm_err_t *err)
+{
+    return cm_report_make_all(options, facts, &question, 1, report, err);
 }
 
 void cm_report_free(cm_report_t *report)

@@ -70,6 +70,12 @@ typedef struct cm_report_facts {
 int cm_report_make(const cm_ask_options_t *options, const cm_report_facts_t *facts,
                    const cm_question_t *question, cm_report_t *report, cm_err_t *err);
 
+/* The same for several questions, which share one walk. `reports` has room for them all; each is
+ * freed by the caller, also after an error. */
+int cm_report_make_all(const cm_ask_options_t *options, const cm_report_facts_t *facts,
+                       const cm_question_t *const *questions, size_t count, cm_report_t *reports,
+                       cm_err_t *err);
+
 /* The row `number`, from 0; valid until the next call. */
 cm_report_line_t cm_report_line(cm_report_t *report, size_t number);
 

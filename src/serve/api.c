@@ -275,7 +275,6 @@ enum MHD_Result cm_api_reply_question(struct MHD_Connection *connection,
 {
     question_reading_t reading = {.text = CM_BUF_INIT};
     cm_questions_format_t format = {.csv = false};
-    cm_question_t question = {.arena = CM_ARENA_INIT};
     enum MHD_Result result;
 
     if (*request->query != NULL)
@@ -284,14 +283,12 @@ enum MHD_Result cm_api_reply_question(struct MHD_Connection *connection,
     MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, read_question, &reading);
     const cm_str_t text = {reading.text.data, reading.text.len};
     if (reading.rc == 0) /* what is wrong is answered at once; the span is that of the answer */
-        reading.rc =
-            cm_questions_read(text, cm_clock_now_ms(NULL), &question, &format, &reading.err);
+        reading.rc = cm_questions_check(text, &format, &reading.err);
     const cm_params_t params = {.csv = format.csv, .safe = format.safe, .question = text};
     if (reading.rc < 0)
         result = cm_reply_error(connection, MHD_HTTP_BAD_REQUEST, reading.err.text);
     else
         result = queue_query(&params, connection, request);
-    cm_question_free(&question);
     cm_buf_free(&reading.text);
     return result;
 }

@@ -7,6 +7,7 @@
 #include "store/open.h"
 #include "store/readers.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -39,7 +40,8 @@ struct cm_questions {
 struct cm_questions_asking {
     cm_questions_t *questions;
     moment_t *moment;
-    cm_question_t question;
+    cm_question_t list[CM_QUESTIONS_MAX];
+    size_t count;
     cm_questions_format_t format;
     char tag[CM_QUESTIONS_TAG];
 };
@@ -244,13 +246,16 @@ static void make_tag(cm_questions_asking_t *asking, cm_str_t text)
 {
     const moment_t *moment = asking->moment;
     const cm_questions_settings_t *settings = &asking->questions->settings;
-    const cm_span_t span = asking->question.span, before = asking->question.before;
     cm_buf_t all = CM_BUF_INIT;
 
     cm_buf_add_str(&all, text);
-    cm_buf_printf(&all, "%lld %lld %lld %lld %lld %lld %d ", (long long)span.from,
-                  (long long)span.to, (long long)before.from, (long long)before.to,
-                  (long long)moment->end, (long long)settings->session_timeout, moment->daily);
+    for (size_t q = 0; q < asking->count; q++) {
+        const cm_span_t span = asking->list[q].span, before = asking->list[q].before;
+        cm_buf_printf(&all, "%lld %lld %lld %lld ", (long long)span.from, (long long)span.to,
+                      (long long)before.from, (long long)before.to);
+    }
+    cm_buf_printf(&all, "%lld %lld %d ", (long long)moment->end,
+                  (long long)settings->session_timeout, moment->daily);
     cm_buf_add_str(&all, (cm_str_t){moment->sites.data, moment->sites.len});
     cm_buf_add_char(&all, '\n');
     cm_buf_add_text(&all, settings->given.attribution.ignored != NULL
@@ -261,14 +266,29 @@ static void make_tag(cm_questions_asking_t *asking, cm_str_t text)
     cm_buf_free(&all);
 }
 
+/* The questions of a request are of one moment. */
+static int read_all(cm_questions_asking_t *asking, cm_str_t text, cm_err_t *err)
+{
+    const size_t count = cm_questions_count(text);
+    const int64_t now = cm_clock_now_ms(NULL);
+    int rc = 0;
+
+    assert(count <= CM_QUESTIONS_MAX); /* cm_questions_check() has seen it */
+    while (rc == 0 && asking->count < count) {
+        rc = cm_questions_read(text, asking->count, now, &asking->list[asking->count],
+                               &asking->format, err);
+        asking->count++;
+    }
+    return rc;
+}
+
 int cm_questions_begin(cm_questions_t *questions, cm_str_t text, cm_questions_asking_t **out,
                        cm_err_t *err)
 {
     cm_questions_asking_t *asking = cm_alloc_zero(1, sizeof *asking);
 
     asking->questions = questions;
-    int rc =
-        cm_questions_read(text, cm_clock_now_ms(NULL), &asking->question, &asking->format, err);
+    int rc = read_all(asking, text, err);
     if (rc == 0)
         rc = take(questions, &asking->moment, err);
     if (rc < 0) {
@@ -310,9 +330,9 @@ static void add_json(const cm_questions_asking_t *asking, cm_report_t *report, c
 
     cm_buf_add_text(body, "{\"span\":{");
     add_span(body, report->span);
-    if (asking->question.compare != CM_COMPARE_NONE) {
+    if (report->question->compare != CM_COMPARE_NONE) {
         cm_buf_add_text(body, ",\"before\":{");
-        add_span(body, asking->question.before);
+        add_span(body, report->question->before);
         cm_buf_add_char(body, '}');
     }
     cm_buf_add_text(body, "},\"rows\":[");
@@ -329,8 +349,7 @@ static void add_json(const cm_questions_asking_t *asking, cm_report_t *report, c
         cm_buf_add_text(body, n > 0 ? "," : "");
         cm_buf_add_json(body, report->notes[n]);
     }
-    cm_buf_printf(body,
-                  "],\"freshness\":{\"accepted\":%lld,\"events\":%lld,\"duplicates\":%lld}}\n",
+    cm_buf_printf(body, "],\"freshness\":{\"accepted\":%lld,\"events\":%lld,\"duplicates\":%lld}}",
                   (long long)moment->end, (long long)events, (long long)(moment->end - events));
 }
 
@@ -341,6 +360,21 @@ static void add_csv(const cm_questions_asking_t *asking, cm_report_t *report, cm
         const cm_report_line_t line = cm_report_line(report, r);
         cm_report_add_csv(body, report, &line, asking->format.safe);
     }
+}
+
+/* One answer, or an object with the answers of all. */
+static void add_answers(const cm_questions_asking_t *asking, cm_report_t *reports, cm_buf_t *body)
+{
+    if (asking->format.csv) {
+        add_csv(asking, &reports[0], body);
+        return;
+    }
+    cm_buf_add_text(body, asking->count > 1 ? "{\"answers\":[" : "");
+    for (size_t q = 0; q < asking->count; q++) {
+        cm_buf_add_text(body, q > 0 ? ",\n" : "");
+        add_json(asking, &reports[q], body);
+    }
+    cm_buf_add_text(body, asking->count > 1 ? "]}\n" : "\n");
 }
 
 int cm_questions_answer(cm_questions_asking_t *asking, bool (*gives_up)(void *context),
@@ -355,18 +389,21 @@ int cm_questions_answer(cm_questions_asking_t *asking, bool (*gives_up)(void *co
                                       .gives_up = gives_up,
                                       .context = context};
     const cm_report_facts_t facts = {.daily_ids = asking->moment->daily};
-    cm_report_t report;
+    const cm_question_t *list[CM_QUESTIONS_MAX];
+    cm_report_t *reports = cm_alloc_zero(asking->count, sizeof *reports);
 
-    int rc = cm_report_make(&options, &facts, &asking->question, &report, err);
-    if (rc == 0 && asking->format.csv)
-        add_csv(asking, &report, body);
-    else if (rc == 0)
-        add_json(asking, &report, body);
+    for (size_t q = 0; q < asking->count; q++)
+        list[q] = &asking->list[q];
+    int rc = cm_report_make_all(&options, &facts, list, asking->count, reports, err);
+    if (rc == 0)
+        add_answers(asking, reports, body);
     else if (rc == CM_ENOMEM)
         cm_fail(err, CM_ENOMEM,
                 "the answer has more groups than serve.question_memory allows; ask with fewer "
                 "dimensions, a shorter span, or conditions");
-    cm_report_free(&report);
+    for (size_t q = 0; q < asking->count; q++)
+        cm_report_free(&reports[q]);
+    free(reports);
     return rc;
 }
 
@@ -375,6 +412,7 @@ void cm_questions_end(cm_questions_asking_t *asking)
     if (asking == NULL)
         return;
     drop(asking->questions, asking->moment);
-    cm_question_free(&asking->question);
+    for (size_t q = 0; q < asking->count; q++)
+        cm_question_free(&asking->list[q]);
     free(asking);
 }

@@ -1,5 +1,8 @@
 /* Questions of GET /api/v1/query to the raw events of the data directory (mill/question.h).
  *
+ * A request has one question or several, which share one walk over the events: each `by` begins
+ * one, and the parameters before the first `by` hold for all.
+ *
  * Timelines are kept between questions and shared by those that are answered at the same time. A
  * question is answered from what was committed a second ago at most: then the store is looked at,
  * and where it has grown it is put in order again. Timelines that were not used for some time are
@@ -15,6 +18,7 @@
 enum {
     CM_QUESTIONS_TAG = 24,        /* bytes of an entity tag with its quotes and its NUL */
     CM_QUESTIONS_IDLE_MS = 10000, /* how long timelines are kept unused */
+    CM_QUESTIONS_MAX = 32,        /* of a request */
 };
 
 typedef struct cm_questions cm_questions_t;
@@ -52,20 +56,26 @@ typedef struct cm_questions_format {
     bool csv, safe;
 } cm_questions_format_t;
 
-/* Reads the text. The caller frees the question, also after an error. CM_EUSAGE. */
-int cm_questions_read(cm_str_t text, int64_t now, cm_question_t *question,
+/* How many questions the text has; 1 where it has no `by`. */
+size_t cm_questions_count(cm_str_t text);
+
+/* Reads one of them. The caller frees the question, also after an error. CM_EUSAGE. */
+int cm_questions_read(cm_str_t text, size_t number, int64_t now, cm_question_t *question,
                       cm_questions_format_t *format, cm_err_t *err);
+
+/* Reads all and forgets them: whether the request can be answered. CM_EUSAGE. */
+int cm_questions_check(cm_str_t text, cm_questions_format_t *format, cm_err_t *err);
 
 /* ---- answering ---- */
 
 typedef struct cm_questions_asking cm_questions_asking_t;
 
-/* Reads the question and takes the timelines that answer it. CM_EUSAGE, CM_ESTOP, and the errors of
- * stores and timelines. */
+/* Reads the questions and takes the timelines that answer them. CM_EUSAGE, CM_ESTOP, and the errors
+ * of stores and timelines. */
 int cm_questions_begin(cm_questions_t *questions, cm_str_t text, cm_questions_asking_t **asking,
                        cm_err_t *err);
 
-/* The entity tag of the answer: of the question, the span that it has now, the events, and the
+/* The entity tag of the answer: of the questions, the spans that they have now, the events, and the
  * settings. Answers of one tag are equal. */
 const char *cm_questions_tag(const cm_questions_asking_t *asking);
 

@@ -1,4 +1,5 @@
 /* The parameters of a question, as they stand in a request. */
+#include "base/clock.h"
 #include "base/nearest.h"
 #include "serve/params.h"
 #include "serve/questions.h"
@@ -60,6 +61,7 @@ int cm_questions_set(cm_buf_t *text, cm_str_t name, cm_str_t value, cm_err_t *er
     cm_str_t rest = {text->data, text->len};
     enum param other;
     const char *of_other;
+    bool twice = false;
 
     if (param == PARAM_COUNT) {
         const char *near = name.len == strlen(name.data) ? cm_nearest(name.data, names) : NULL;
@@ -69,10 +71,13 @@ int cm_questions_set(cm_buf_t *text, cm_str_t name, cm_str_t value, cm_err_t *er
     }
     if (value.data == NULL || memchr(value.data, '\0', value.len) != NULL)
         return cm_fail(err, CM_EUSAGE, "%s must have a text as its value", names[param]);
-    while (!may_repeat(param) && next(&rest, &other, &of_other)) {
-        if (other == param)
-            return cm_fail(err, CM_EUSAGE, "%s is given twice", names[param]);
+    while (next(&rest, &other, &of_other)) {
+        twice |= other == param;
+        if (other == BY)
+            twice = false; /* another question */
     }
+    if (twice && param != BY && !may_repeat(param))
+        return cm_fail(err, CM_EUSAGE, "%s is given twice", names[param]);
     cm_buf_add(text, names[param], strlen(names[param]) + 1);
     cm_buf_add_str(text, value);
     cm_buf_add_char(text, '\0');
@@ -150,7 +155,18 @@ static int read_one(enum param param, const char *value, cm_question_text_t *tex
     }
 }
 
-int cm_questions_read(cm_str_t given, int64_t now, cm_question_t *question,
+size_t cm_questions_count(cm_str_t text)
+{
+    enum param param;
+    const char *value;
+    size_t count = 0;
+
+    while (next(&text, &param, &value))
+        count += param == BY;
+    return count > 0 ? count : 1;
+}
+
+int cm_questions_read(cm_str_t given, size_t number, int64_t now, cm_question_t *question,
                       cm_questions_format_t *format, cm_err_t *err)
 {
     lists_t lists = {.counts = {0}};
@@ -162,15 +178,38 @@ int cm_questions_read(cm_str_t given, int64_t now, cm_question_t *question,
                                .now = now};
     enum param param;
     const char *value;
+    size_t begun = 0; /* questions */
     int rc = 0;
 
     *question = (cm_question_t){.arena = CM_ARENA_INIT};
     *format = (cm_questions_format_t){.csv = false};
-    while (rc == 0 && next(&given, &param, &value))
-        rc = read_one(param, value, &text, &lists, format, err);
+    while (rc == 0 && next(&given, &param, &value)) {
+        begun += param == BY;
+        if (begun == 0 || begun == number + 1)
+            rc = read_one(param, value, &text, &lists, format, err);
+    }
     if (rc == 0 && text.by == NULL)
         rc = cm_fail(err, CM_EUSAGE, "by must name dimensions; an empty one is the total");
     if (rc == 0 && format->safe && !format->csv)
         rc = cm_fail(err, CM_EUSAGE, "safe is of CSV: give format=csv with it");
     return rc == 0 ? cm_question_parse(&text, question, err) : rc;
+}
+
+int cm_questions_check(cm_str_t text, cm_questions_format_t *format, cm_err_t *err)
+{
+    const size_t count = cm_questions_count(text);
+    const int64_t now = cm_clock_now_ms(NULL);
+    cm_question_t question;
+    int rc = 0;
+
+    if (count > CM_QUESTIONS_MAX)
+        return cm_fail(err, CM_EUSAGE, "a request has at most %d questions, not %zu",
+                       CM_QUESTIONS_MAX, count);
+    for (size_t q = 0; rc == 0 && q < count; q++) {
+        rc = cm_questions_read(text, q, now, &question, format, err);
+        cm_question_free(&question);
+        if (rc == 0 && format->csv && count > 1)
+            rc = cm_fail(err, CM_EUSAGE, "format=csv is for one question, not for several");
+    }
+    return rc;
 }
