@@ -103,6 +103,44 @@ static void round_trips(void **state)
     assert_null(out.time);
 }
 
+/* One column at a time: it is the same as with all of them, and the others are not decoded. */
+static void one_column(void **state)
+{
+    enum { COUNT = 3000 };
+    cm_columns_t in = {0}, out = {0};
+    uint64_t random = 17;
+
+    (void)state;
+    fill(&in, COUNT, 3, &random);
+    cm_columns_reserve(&out, COUNT);
+    for (int field = 0; field <= CM_FIELD_COUNT; field++) {
+        const unsigned part =
+            field == CM_FIELD_COUNT || field < CM_CITY ? CM_READ_HOT : CM_READ_COLD;
+        cm_buf_t blob = CM_BUF_INIT;
+        cm_block_encode(&in, part, true, &blob);
+        for (int other = 0; other < CM_FIELD_COUNT; other++)
+            out.ids[other][0] = UINT32_MAX;
+        out.time[0] = -1;
+        out.only =
+            field == CM_FIELD_COUNT ? (uint32_t)CM_ONLY_TIME : (uint32_t)CM_ONLY_FIELDS << field;
+        assert_int_equal(decode(&blob, part, COUNT, &out), 0);
+        assert_int_equal(out.count, COUNT);
+        if (field == CM_FIELD_COUNT)
+            assert_memory_equal(out.time, in.time, COUNT * sizeof *in.time);
+        else
+            assert_int_equal(out.time[0], -1);
+        for (int other = 0; other < CM_FIELD_COUNT; other++) {
+            if (other == field)
+                assert_memory_equal(out.ids[other], in.ids[other], COUNT * sizeof *in.ids[0]);
+            else if (field < CM_FIELD_COUNT || other != CM_URL) /* scratch memory of times */
+                assert_int_equal(out.ids[other][0], UINT32_MAX);
+        }
+        cm_buf_free(&blob);
+    }
+    cm_columns_free(&in);
+    cm_columns_free(&out);
+}
+
 /* The ends of time, in steps as wide as they can be, both ways. */
 static void times_at_the_ends(void **state)
 {
@@ -483,11 +521,17 @@ static void dictionary(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trips),  cmocka_unit_test(times_at_the_ends),
-        cmocka_unit_test(ids_beyond),   cmocka_unit_test(layout),
-        cmocka_unit_test(uncompressed), cmocka_unit_test(accidents),
-        cmocka_unit_test(forgeries),    cmocka_unit_test(segments),
-        cmocka_unit_test(dictionary),   cmocka_unit_test(dictionary_short_cuts),
+        cmocka_unit_test(one_column),
+        cmocka_unit_test(round_trips),
+        cmocka_unit_test(times_at_the_ends),
+        cmocka_unit_test(ids_beyond),
+        cmocka_unit_test(layout),
+        cmocka_unit_test(uncompressed),
+        cmocka_unit_test(accidents),
+        cmocka_unit_test(forgeries),
+        cmocka_unit_test(segments),
+        cmocka_unit_test(dictionary),
+        cmocka_unit_test(dictionary_short_cuts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

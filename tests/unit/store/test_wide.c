@@ -86,6 +86,37 @@ static void round_trips(void **state)
     cm_arena_free(&arena);
 }
 
+/* One field at a time: the others have no strings. */
+static void one_field(void **state)
+{
+    const cm_event_extra_t *extras[EVENTS];
+    cm_columns_t in = {0}, out = {0};
+    cm_arena_t arena = {0};
+    uint64_t random = 22;
+    cm_err_t err;
+
+    (void)state;
+    for (uint32_t i = 0; i < EVENTS; i++)
+        extras[i] = random_extra(&random, &arena);
+    cm_wide_add(&in.wide, extras, EVENTS);
+    cm_buf_t part = encode(&in, true);
+    for (int field = 0; field < CM_EXTRA_COUNT; field++) {
+        out.only = (uint32_t)CM_ONLY_EXTRAS << field;
+        assert_ok(decode(&part, EVENTS, &out, &err), err);
+        assert_true(out.wide.any);
+        for (int other = 0; other < CM_EXTRA_TEXTS; other++)
+            assert_int_equal(out.wide.strings[other].count,
+                             other == field ? in.wide.strings[field].count : 0);
+        assert_memory_equal(field == CM_EXTRA_ENGAGED ? out.wide.engaged : out.wide.ids[field],
+                            field == CM_EXTRA_ENGAGED ? in.wide.engaged : in.wide.ids[field],
+                            EVENTS * sizeof(uint32_t));
+    }
+    cm_buf_free(&part);
+    cm_columns_free(&in);
+    cm_columns_free(&out);
+    cm_arena_free(&arena);
+}
+
 /* Without an optional field there are no columns, only a number of events. */
 static void nothing_at_all(void **state)
 {
@@ -269,7 +300,7 @@ int main(void)
         cmocka_unit_test(round_trips),         cmocka_unit_test(nothing_at_all),
         cmocka_unit_test(strings_once),        cmocka_unit_test(layout),
         cmocka_unit_test(beyond_the_contract), cmocka_unit_test(forged_strings),
-        cmocka_unit_test(accidents),
+        cmocka_unit_test(accidents),           cmocka_unit_test(one_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
