@@ -34,9 +34,10 @@ static const source_t sources[CM_COLUMN_COUNT] = {
     [CM_COLUMN_ENGAGED] = {CM_READ_EXTRA, CM_EXTRA_ENGAGED},
 };
 
-/* A block of an optional field whose values wait until it is known how many there are in all. */
+/* A block of an optional field. While all values of a column fit into a byte, each block is put at
+ * once. Later blocks wait until it is known how many values there are in all. */
 typedef struct held {
-    void *numbers; /* by event, `width` bytes each; NULL: the block has no optional fields */
+    void *numbers; /* by event, `width` bytes each; NULL: the block does not wait */
     uint8_t width;
     uint32_t *values; /* by number: the value in the column */
 } held_t;
@@ -166,9 +167,10 @@ static int make_values(cm_timelines_t *timelines, int column, uint32_t count, cm
     int rc = cm_timelines_check_memory(timelines, (int64_t)(rows * width), err);
     if (rc < 0)
         return rc;
-    to->values = calloc(rows + 1, width);
-    if (to->values == NULL)
+    void *values = calloc(rows + 1, width);
+    if (values == NULL)
         return cm_fail_memory(err);
+    to->values = values;
     to->width = width;
     to->count = count;
     atomic_fetch_add(&timelines->size, (int64_t)(rows * width));
@@ -259,42 +261,82 @@ static int hold_values(reading_t *reading, int column, held_t *held, const cm_di
     return rc;
 }
 
-static int hold(reading_t *reading, int column, size_t b, const cm_wide_t *wide, cm_err_t *err)
+/* Whether all values of a block fit into a byte. */
+static bool are_bytes(const held_t *held, uint32_t strings)
+{
+    uint32_t all = 0;
+
+    for (uint32_t number = 0; number <= strings; number++)
+        all |= held->values[number];
+    return all <= UINT8_MAX;
+}
+
+static int put_or_hold(reading_t *reading, int column, size_t b, const cm_wide_t *wide,
+                       cm_err_t *err)
 {
     const cm_timelines_t *timelines = reading->timelines;
+    const cm_block_ref_t *block = &timelines->blocks[b];
     const unsigned field = sources[column].field;
+    const cm_dict_t *strings = &wide->strings[field];
     held_t *held = &reading->held[column][b];
 
-    int rc = hold_numbers(held, wide->ids[field],
-                          cm_timelines_count_in(timelines, &timelines->blocks[b]),
-                          wide->strings[field].count, err);
-    return rc < 0 ? rc : hold_values(reading, column, held, &wide->strings[field], err);
+    int rc = hold_values(reading, column, held, strings, err);
+    if (rc == 0 && !are_bytes(held, strings->count))
+        return hold_numbers(held, wide->ids[field], cm_timelines_count_in(timelines, block),
+                            strings->count, err);
+    if (rc == 0)
+        put(reading, column, block, wide->ids[field], sizeof(uint32_t), held->values, 0);
+    free(held->values);
+    held->values = NULL;
+    return rc;
+}
+
+/* Names of a block in which all events are page views. */
+static void put_views(const reading_t *reading, const cm_block_ref_t *block)
+{
+    static const uint32_t view = 1;
+    uint8_t *views = cm_alloc_zero(block->count, 1);
+
+    put(reading, CM_COLUMN_NAME, block, views, 1, &view, 0);
+    free(views);
 }
 
 static void put_held(void *context, int number)
 {
-    static const uint32_t view = 1;
     reading_t *reading = context;
     const int column = (int)reading->putting;
     size_t b;
 
     (void)number;
     while (take(reading, &b)) {
-        const cm_block_ref_t *block = &reading->timelines->blocks[b];
         held_t *held = &reading->held[column][b];
-        if (held->numbers != NULL) {
-            put(reading, column, block, held->numbers, held->width, held->values, 0);
-        } else if (column == CM_COLUMN_NAME) {
-            uint8_t *views = cm_alloc_zero(block->count, 1);
-            put(reading, column, block, views, 1, &view, 0);
-            free(views);
-        }
+        if (held->numbers != NULL)
+            put(reading, column, &reading->timelines->blocks[b], held->numbers, held->width,
+                held->values, 0);
         free(held->numbers);
         held->numbers = NULL;
     }
 }
 
-/* Puts the values of a column that have been held. */
+/* Makes the array of a column, whose values had a byte each, as wide as `count` values need. */
+static int widen(cm_timelines_t *timelines, int column, uint32_t count, cm_err_t *err)
+{
+    cm_timelines_values_t *to = &timelines->columns[column];
+    uint8_t *bytes = to->values;
+
+    int rc = make_values(timelines, column, count, err);
+    if (rc < 0)
+        return rc;
+    for (uint32_t row = 0; to->width == 2 && row < timelines->rows; row++)
+        ((uint16_t *)to->values)[row] = bytes[row];
+    for (uint32_t row = 0; to->width == 4 && row < timelines->rows; row++)
+        ((uint32_t *)to->values)[row] = bytes[row];
+    free(bytes);
+    atomic_fetch_sub(&timelines->size, timelines->rows);
+    return 0;
+}
+
+/* Puts the values of a column that have been held, when all blocks have been read. */
 static int finish_column(reading_t *reading, int column, cm_err_t *err)
 {
     cm_timelines_t *timelines = reading->timelines;
@@ -304,7 +346,10 @@ static int finish_column(reading_t *reading, int column, cm_err_t *err)
     for (uint32_t id = 0; id < dict->count; id++)
         bytes += dict->entries[id].len + sizeof *dict->entries + 4 * sizeof *dict->slots;
     atomic_fetch_add(&timelines->size, (int64_t)bytes);
-    int rc = make_values(timelines, column, dict->count + 1, err);
+    timelines->columns[column].count = dict->count + 1;
+    if (width_for(dict->count + 1) == 1)
+        return 0;
+    int rc = widen(timelines, column, dict->count + 1, err);
     reading->putting = (cm_timelines_column_t)column;
     return rc < 0 ? rc : run(reading, put_held, err);
 }
@@ -326,7 +371,9 @@ static int take_block(reading_t *reading, int number, size_t b, cm_columns_t *co
         if (!is_collected(column))
             put_numbers(reading, column, block, columns);
         else if (columns->wide.any)
-            rc = hold(reading, column, b, &columns->wide, err);
+            rc = put_or_hold(reading, column, b, &columns->wide, err);
+        else if (column == CM_COLUMN_NAME)
+            put_views(reading, block);
     }
     return rc;
 }
@@ -364,7 +411,7 @@ static int prepare(reading_t *reading, int column, cm_err_t *err)
             cm_alloc_zero(timelines->block_count + 1, sizeof *reading->held[column]);
         if (column == CM_COLUMN_NAME)
             cm_dict_put(&timelines->columns[column].dict, CM_STR("pageview"));
-        return 0;
+        return make_values(timelines, column, 1, err);
     }
     if (column != CM_COLUMN_ENGAGED) {
         rc = cm_reader_string_count(timelines->readers[0], (cm_field_t)sources[column].field,
