@@ -246,10 +246,7 @@ static int hold_values(reading_t *reading, int column, held_t *held, const cm_di
     }
     if (rc == 0) {
         pthread_mutex_lock(&reading->lock);
-        for (uint32_t from = 0, some; from < count; from += some) {
-            some = count - from < 16 ? count - from : 16;
-            cm_dict_put_many(all, texts + from, hashes + from, some, held->values + 1 + from);
-        }
+        cm_dict_put_many(all, texts, hashes, count, held->values + 1);
         pthread_mutex_unlock(&reading->lock);
         for (uint32_t id = 1; id <= count; id++)
             held->values[id]++;
