@@ -124,6 +124,7 @@ def read_api(t, reader):
     serving = reader.begin("build/clickmill serve")
     t.until(lambda: answers(dict(reader.changes)["8080"]), "it answers", process=serving, timeout=30)
     page.talk("$ curl 'http://127.0.0.1:8080/api/pages?limit=1'")
+    page.talk("$ curl -G http://127.0.0.1:8080/api/v1/query")
     page.passes("$ curl http://127.0.0.1:8080/api/status", "test_hold.py refuses such a page")
     page.end()
     serving.interrupt()
@@ -187,6 +188,17 @@ def test_every_document_is_read(t):
 
 
 @slow
+def test_questions(t):
+    """Each example of the page, from the same events."""
+    reader, _ = reads(t)
+    page = Page(reader, "docs/questions.md")
+    page.run("clickmill produce --fields all")
+    for _ in range(7):
+        page.talk("$ clickmill query ")
+    page.end()
+
+
+@slow
 def test_documents_without_engines(t):
     collector = str(ports.one())
     reader, _ = reads(t, ("8081", collector))
@@ -213,7 +225,6 @@ def test_documents_without_engines(t):
         t.equal(printed, file.read(), "docs/reference.md")
     page.end()
     Page(reader, "docs/README.md").end()  # nothing to type
-    Page(reader, "docs/questions.md").end()
     page = Page(reader, "docs/architecture.md")
     page.passes("source ", "a drawing")
     page.passes("clickmill import --data data --debug", "test_debug.py reads such lines")
