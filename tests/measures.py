@@ -15,13 +15,12 @@ import re
 import sqlite3
 from decimal import Decimal
 from fractions import Fraction
-from urllib.parse import parse_qsl, urlsplit
 
 import oracle
+from attribution import CAMPAIGN, campaign
+from question import QUOTIENTS
 
 SESSION_SECONDS = 1800
-CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
-CLICK_IDS = ("gclid", "gbraid", "wbraid", "gad_source", "msclkid", "ttclid", "twclid", "li_fat_id", "yclid")
 COLUMNS = ("row_key", "user_id", "timestamp", "url", "country", "city", "browser", "os", "device",
            "name", "referrer", *CAMPAIGN, "browser_version", "os_version", "region", "language", "props",
            "engaged_ms")
@@ -83,38 +82,9 @@ EXACT = {
     "engaged_count": "count(engaged)",
     "new_user_count": "count(*) FILTER (WHERE nth = 1)",
 }
-QUOTIENTS = {
-    "average_time_spent": ("time_spent_sum", "time_spent_count"),
-    "average_time_on_page": ("time_on_page_sum", "time_on_page_count"),
-    "views_per_visit": ("clicks", "visits"),
-    "bounce_rate": ("bounces", "entrances"),
-    "average_visit_duration": ("visit_duration_sum", "entrances"),
-    "average_engaged_ms": ("engaged_ms_sum", "engaged_count"),
-}
 MEASURES = (*EXACT, *QUOTIENTS)
 
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-
-
-def campaign(event):
-    """The five fields of the campaign: given, or taken from the URL."""
-    pairs = [(name.lower(), value.strip()) for name, value in
-             parse_qsl(urlsplit(event["url"]).query, keep_blank_values=True)]
-    pairs = [(name, value) for name, value in pairs if value]
-    first = lambda names: next((value for name in names for found, value in pairs if found == name), None)
-    found = {field: first(parameters(field)) for field in CAMPAIGN}
-    if found["utm_source"] is None:
-        found["utm_source"] = first(("ref", "source"))
-    if found["utm_medium"] is None and first(CLICK_IDS):
-        found["utm_medium"] = "cpc"
-    return {field: event.get(field) or found[field] for field in CAMPAIGN}
-
-
-def parameters(field):
-    """The parameters of a URL that give a field of the campaign, the first one first."""
-    short = field.removeprefix("utm_")
-    words = (short, "keyword", "kwd") if short == "term" else (short,)
-    return [field, *("mtm_" + word for word in words), *("pk_" + word for word in words)]
 
 
 def load(events):

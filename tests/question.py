@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
+from attribution import CAMPAIGN
+
 EVENT = ("url", "path", "host", "country", "region", "city", "browser", "browser_version", "os", "os_version",
          "device", "language", "name", "referrer")
-CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 SESSION = ("source", "channel", *CAMPAIGN, "entry_page", "exit_page")
 USER = ("first_source", "first_channel", "first_utm_campaign")
 STEPS = ("hour", "day", "week", "month")
