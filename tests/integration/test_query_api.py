@@ -1,5 +1,6 @@
 """Questions through the HTTP API, against SQL and against each other."""
 
+import time
 from urllib.parse import urlencode
 
 import question as q
@@ -7,6 +8,7 @@ import question_check
 import question_events
 import question_plain
 import question_sql
+from harness import OK, patient
 from test_run import get, get_json, start
 
 SEED, COUNT, MOST = 23, 2000, 10000  # MOST: the greatest limit
@@ -63,3 +65,36 @@ def test_totals_are_the_total_question(t):
                 whole = get_json(port, path(q.Question(**{**vars(question), "limit": MOST})))
                 t.equal((answer["rows"], answer["groups"], answer["more"]),
                         (whole["rows"][:2], len(whole["rows"]), len(whole["rows"]) > 2), "rows, groups, more")
+
+
+@patient
+def test_questions_while_events_come_in(t):
+    """Each answer is of one moment: its groups make its total, and no number goes back."""
+    events = question_events.events(SEED + 1, 6000, 300)
+    t.ingest(question_events.written(events[:100]))
+    _, port = start(t, "serve")
+    question = q.Question(by=["country", "entry_page"], measures=["events", "clicks", "new_user_count", "exits"])
+    answers, size = [], 300
+    for begin in range(100, len(events), size):
+        name = t.write("part-%d.jsonl" % begin, question_events.written(events[begin:begin + size]))
+        coming = t.start("import", "--data", "data", *(["--no-process"] if begin % 3 else []), name)
+        end = time.monotonic() + 0.3
+        while coming.running() or time.monotonic() < end:
+            answers.append(get_json(port, path(question, limit=MOST)))
+            time.sleep(0.01)
+        coming.wait(OK)
+    for answer in answers:
+        for name in question.measures:
+            t.equal(sum(row[name] for row in answer["rows"]), answer["total"][name], "sum of " + name)
+    for name in ("events", "clicks", "new_user_count"):
+        numbers = [answer["total"][name] for answer in answers]
+        t.equal(numbers, sorted(numbers), name)
+    database = question_sql.load(events, t.dir)
+
+    def asked(one):
+        return question_check.table(get(port, path(one, format="csv", limit=MOST))[1].decode())
+    wanted = question_sql.answer(database, q.Question(measures=["events"]))[0][0]
+    t.until(lambda: get_json(port, path(q.Question(measures=["events"])))["total"]["events"] == wanted, "all events")
+    question_check.check(t, database, question, asked)
+    moments = len({answer["total"]["events"] for answer in answers})
+    t.true(moments >= 4, "%d answers are of %d moments" % (len(answers), moments))
