@@ -294,6 +294,49 @@ static void steps_pair_by_position(void **state)
           .where = (const char *[]){"country != Italy", NULL});
 }
 
+static void steps_without_a_pair(void **state)
+{
+    ASKED("month,events,events_before,events_change\n"
+          "2026-03-01,7,0,\n"
+          "# the span before has 2 steps, and this one 1: those that have no pair are not shown\n",
+          .by = "", .measures = "events", .from = "2026-03-05", .to = "2026-03-31",
+          .compare = "previous", .step = "month");
+}
+
+/* Two questions that share a walk are answered as each alone. */
+static void several_at_once(void **state)
+{
+    const cm_question_text_t texts[] = {
+        {.by = "country", .measures = "events", .step = "day", .limit = 1},
+        {.by = "",
+         .measures = "clicks",
+         .from = "2026-03-29",
+         .to = "2026-03-30",
+         .compare = "previous"}};
+    const world_t *world = *state;
+    const cm_ask_options_t options = {
+        .timelines = world->timelines, .rules = world->rules, .session_timeout = 1800000};
+    const cm_report_facts_t facts = {.daily_ids = false};
+    cm_question_t questions[2];
+    const cm_question_t *list[] = {&questions[0], &questions[1]};
+    cm_report_t reports[2];
+    cm_err_t err;
+
+    for (int q = 0; q < 2; q++)
+        assert_ok(cm_question_parse(&texts[q], &questions[q], &err), err);
+    assert_ok(cm_report_make_all(&options, &facts, list, 2, reports, &err), err);
+    assert_int_equal(reports[0].count, 2);
+    assert_int_equal(cm_report_line(&reports[0], 0).figures[0].integer, 2);
+    assert_int_equal(cm_report_line(&reports[0], 1).figures[0].integer, 1);
+    assert_int_equal(reports[1].count, 1);
+    assert_int_equal(cm_report_line(&reports[1], 0).figures[CM_REPORT_NOW].integer, 1);
+    assert_int_equal(cm_report_line(&reports[1], 0).figures[CM_REPORT_BEFORE].integer, 3);
+    for (int q = 0; q < 2; q++) {
+        cm_report_free(&reports[q]);
+        cm_question_free(&questions[q]);
+    }
+}
+
 /* ---- properties ---- */
 
 static void sums_are_decimals(void **state)
@@ -385,6 +428,8 @@ int main(void)
         cmocka_unit_test(too_many_rows),
         cmocka_unit_test(groups_of_either_span),
         cmocka_unit_test(steps_pair_by_position),
+        cmocka_unit_test(steps_without_a_pair),
+        cmocka_unit_test(several_at_once),
         cmocka_unit_test(sums_are_decimals),
         cmocka_unit_test(notes),
         cmocka_unit_test(ids_of_one_day),
