@@ -1,7 +1,7 @@
 /* Questions of GET /api/v1/query to the raw events of the data directory (mill/question.h).
  *
- * A request has one question or several, which share one walk over the events: each `by` begins
- * one, and the parameters before the first `by` hold for all.
+ * A request has one question or several, which share one walk over the events: each `by` or
+ * `values` begins one, and the parameters before the first hold for all.
  *
  * Timelines are kept between questions and shared by those that are answered at the same time. A
  * question is answered from what was committed a second ago at most: then the store is looked at,
@@ -56,7 +56,7 @@ typedef struct cm_questions_format {
     bool csv, safe;
 } cm_questions_format_t;
 
-/* How many questions the text has; 1 where it has no `by`. */
+/* How many questions the text has; 1 where it has no `by` and no `values`. */
 size_t cm_questions_count(cm_str_t text);
 
 /* Reads one of them. The caller frees the question, also after an error. CM_EUSAGE. */

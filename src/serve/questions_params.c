@@ -6,6 +6,7 @@
 
 enum param {
     BY,
+    VALUES,
     MEASURES,
     WHERE,
     WHERE_VISIT,
@@ -25,8 +26,8 @@ enum param {
 };
 
 static const char *const names[PARAM_COUNT + 1] = {
-    "by",      "measures", "where",   "where-visit", "where-user", "from",   "to",   "step", "tz",
-    "compare", "sort",     "reverse", "limit",       "offset",     "format", "safe", NULL};
+    "by", "values",  "measures", "where",   "where-visit", "where-user", "from",   "to",   "step",
+    "tz", "compare", "sort",     "reverse", "limit",       "offset",     "format", "safe", NULL};
 
 static enum param find(cm_str_t name)
 {
@@ -35,6 +36,12 @@ static enum param find(cm_str_t name)
     while (found < PARAM_COUNT && !cm_str_equal(name, cm_str(names[found])))
         found++;
     return (enum param)found;
+}
+
+/* Each of them begins a question. */
+static bool begins(enum param param)
+{
+    return param == BY || param == VALUES;
 }
 
 static bool may_repeat(enum param param)
@@ -73,10 +80,10 @@ int cm_questions_set(cm_buf_t *text, cm_str_t name, cm_str_t value, cm_err_t *er
         return cm_fail(err, CM_EUSAGE, "%s must have a text as its value", names[param]);
     while (next(&rest, &other, &of_other)) {
         twice |= other == param;
-        if (other == BY)
+        if (begins(other))
             twice = false; /* another question */
     }
-    if (twice && param != BY && !may_repeat(param))
+    if (twice && !begins(param) && !may_repeat(param))
         return cm_fail(err, CM_EUSAGE, "%s is given twice", names[param]);
     cm_buf_add(text, names[param], strlen(names[param]) + 1);
     cm_buf_add_str(text, value);
@@ -139,6 +146,10 @@ static int read_one(enum param param, const char *value, cm_question_text_t *tex
         if (lists->counts[param - WHERE] <= CM_QUESTION_CONDITIONS_MAX) /* one more is refused */
             lists->values[param - WHERE][lists->counts[param - WHERE]++] = value;
         return 0;
+    case VALUES: /* of one dimension, with their events */
+        text->by = value;
+        text->measures = "events";
+        return 0;
     case REVERSE:
         return read_switch(param, value, &text->reverse, err);
     case LIMIT:
@@ -162,7 +173,7 @@ size_t cm_questions_count(cm_str_t text)
     size_t count = 0;
 
     while (next(&text, &param, &value))
-        count += param == BY;
+        count += begins(param);
     return count > 0 ? count : 1;
 }
 
@@ -184,7 +195,7 @@ int cm_questions_read(cm_str_t given, size_t number, int64_t now, cm_question_t 
     *question = (cm_question_t){.arena = CM_ARENA_INIT};
     *format = (cm_questions_format_t){.csv = false};
     while (rc == 0 && next(&given, &param, &value)) {
-        begun += param == BY;
+        begun += begins(param);
         if (begun == 0 || begun == number + 1)
             rc = read_one(param, value, &text, &lists, format, err);
     }

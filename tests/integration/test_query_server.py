@@ -68,6 +68,8 @@ def test_the_answer(t):
             ([{"browser": "Firefox", "unique_user_count": 0}], {"from": None, "to": None},
              ["no page view is among the events that match, and page views alone are counted by "
               "unique_user_count: event_user_count is meant"]), "conditions, open ends, a note")
+    t.equal(server.ask(("values", "browser"))["rows"],
+            [{"browser": "Firefox", "events": 3}, {"browser": "Chrome", "events": 1}], "values")
     status, body, headers = server.fetch(path_of(("by", "country"), ("measures", "clicks"), ("format", "csv")))
     t.equal((status, headers["Content-Type"], list(csv.reader(io.StringIO(body)))),
             (200, "text/csv; charset=utf-8", table(t, "--by", "country", "--measures", "clicks")), "CSV")
