@@ -16,6 +16,11 @@ SEED, COUNT, MOST = 23, 2000, 10000  # MOST: the greatest limit
 
 def path(question, **more):
     """The question as a URL."""
+    return "/api/v1/query?" + urlencode([*parameters(question), *more.items()])
+
+
+def parameters(question):
+    """(name, value) of the question; `by` is the first."""
     pairs, words = [], question.arguments()
     while words:
         word = words.pop(0)
@@ -25,7 +30,7 @@ def path(question, **more):
             pairs.append(tuple(word[2:].split("=", 1)))
         else:
             pairs.append((word[2:], words.pop(0)))
-    return "/api/v1/query?" + urlencode([*pairs, *more.items()])
+    return pairs
 
 
 def served(t):
@@ -65,6 +70,22 @@ def test_totals_are_the_total_question(t):
                 whole = get_json(port, path(q.Question(**{**vars(question), "limit": MOST})))
                 t.equal((answer["rows"], answer["groups"], answer["more"]),
                         (whole["rows"][:2], len(whole["rows"]), len(whole["rows"]) > 2), "rows, groups, more")
+
+
+def test_questions_in_one_request(t):
+    """They share a walk over the events, and each has the answer that it has alone."""
+    events, port = served(t)
+    asker = question_events.Asker(SEED + 2, question_plain.timelines(events))
+    for count in (2, 5, 12, 32, 32):
+        questions = [asker.question() for _ in range(count)]
+        together = "/api/v1/query?" + urlencode([pair for question in questions for pair in parameters(question)])
+        answers = get_json(port, together)["answers"]
+        t.equal(len(answers), count, "answers")
+        for question, answer in zip(questions, answers):
+            alone = get_json(port, path(question))
+            t.equal({name: answer[name] for name in ("span", "rows", "total", "groups", "more", "notes")},
+                    {name: alone[name] for name in ("span", "rows", "total", "groups", "more", "notes")},
+                    "one of %d: %s" % (count, question.arguments()))
 
 
 @patient
