@@ -4,13 +4,14 @@ import csv
 import http.client
 import io
 import json
+import os
 import socket
 import threading
 import time
 import urllib.parse
 
 import ports
-from harness import stretched
+from harness import patient, stretched
 from test_query_command import event, events, table
 
 
@@ -178,6 +179,28 @@ def test_equal_questions_are_computed_once(t):
     t.true(server.process.err.count('msg="a query is answered"') <= 4,
            "computed by the first, and once for those that came meanwhile\n" + server.process.err)
     t.true("a query is given up" in server.process.err, "for the clients that left")
+
+
+@patient
+def test_an_idle_server_lets_go_of_the_store(t):
+    """Readers keep a writer from reusing what it has replaced, so they are closed after ten seconds."""
+    t.ingest(events())
+    server = Server(t)
+
+    def held():
+        folder = "/proc/%d/fd" % server.process.pid
+        targets = []
+        for name in os.listdir(folder):
+            try:
+                targets.append(os.readlink(os.path.join(folder, name)))
+            except FileNotFoundError:
+                pass
+        return sum(target.endswith("clickmill.db") for target in targets)
+    before = held()
+    server.ask(("by", "url"))
+    t.true(held() > before, "the store is open for the next question")
+    t.until(lambda: held() == before, "it is closed", timeout=20)
+    t.equal(server.ask(("by", "url"))["groups"], 2, "and opened again")
 
 
 def test_live_in_run(t):
