@@ -92,6 +92,11 @@ static int by_ordinal(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static int by_ordinal_of(const void *a, const void *b)
+{
+    return by_ordinal(*(tied_t *const *)a, *(tied_t *const *)b);
+}
+
 static cm_str_t key_text(const cm_key_t *key, char scratch[CM_UUID_TEXT])
 {
     if (key->kind == CM_KEY_TEXT)
@@ -112,12 +117,9 @@ static int compare_keys(const cm_key_t *a, const cm_key_t *b)
     return cm_str_compare(key_text(a, text_a), key_text(b, text_b));
 }
 
-static int by_run_and_key(const void *a, const void *b)
+static int by_key(const void *a, const void *b)
 {
-    const tied_t *x = a, *y = b;
-    if (x->run != y->run)
-        return x->run < y->run ? -1 : 1;
-    int order = compare_keys(&x->key, &y->key);
+    int order = compare_keys(&((const tied_t *)a)->key, &((const tied_t *)b)->key);
     return order ? order : by_ordinal(a, b);
 }
 
@@ -140,16 +142,16 @@ static int derive_other(const resolving_t *all, const cm_columns_t *columns, uin
     return rc;
 }
 
-/* Reads the row keys of all tied events, which are in order of ordinals, so that each block is read
- * once. */
-static int read_keys(const resolving_t *all, cm_err_t *err)
+/* Reads the row keys of all tied events; `order` is the order of ordinals, so that each block is
+ * read once. */
+static int read_keys_in(const resolving_t *all, tied_t *const *order, cm_err_t *err)
 {
     const cm_block_ref_t *loaded = NULL;
     cm_columns_t columns = {0};
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < all->count; i++) {
-        tied_t *tied = &all->tied[i];
+        tied_t *tied = order[i];
         const cm_block_ref_t *block = block_of(all->ties, tied->ordinal);
         const uint32_t row = (uint32_t)(tied->ordinal - block->first);
         tied->key.kind = CM_KEY_DERIVED;
@@ -170,6 +172,20 @@ static int read_keys(const resolving_t *all, cm_err_t *err)
             rc = derive_other(all, &columns, row, &tied->key, err);
     }
     cm_columns_free(&columns);
+    return rc;
+}
+
+static int read_keys(const resolving_t *all, cm_err_t *err)
+{
+    tied_t **order = malloc((all->count + 1) * sizeof *order);
+
+    if (order == NULL)
+        return cm_fail_memory(err);
+    for (size_t i = 0; i < all->count; i++)
+        order[i] = &all->tied[i];
+    qsort(order, all->count, sizeof *order, by_ordinal_of);
+    int rc = read_keys_in(all, order, err);
+    free(order);
     return rc;
 }
 
@@ -202,10 +218,16 @@ static int derive_mixed(const resolving_t *all, cm_err_t *err)
     return 0;
 }
 
-static int by_run(const void *a, const void *b)
+/* Puts the events of each run in order of their row keys, and copies in order of ordinals. */
+static void order_runs(const resolving_t *all)
 {
-    uint32_t x = ((const tied_t *)a)->run, y = ((const tied_t *)b)->run;
-    return (x > y) - (x < y);
+    size_t end;
+
+    for (size_t from = 0; from < all->count; from = end) {
+        for (end = from; end < all->count && all->tied[end].run == all->tied[from].run; end++)
+            ;
+        qsort(all->tied + from, end - from, sizeof *all->tied, by_key);
+    }
 }
 
 /* ---- which copy counts ---- */
@@ -244,11 +266,6 @@ static uint32_t find_contested(const resolving_t *all, bool *differ)
             all->tied[i].cold = !equal || (all->ties->copy != NULL && end - from > 1) ? ++count : 0;
     }
     return count;
-}
-
-static int by_ordinal_of(const void *a, const void *b)
-{
-    return by_ordinal(*(tied_t *const *)a, *(tied_t *const *)b);
 }
 
 static void keep_cold(const resolving_t *all, const cm_columns_t *columns, const tied_t *tied)
@@ -404,7 +421,7 @@ static int write_back(const resolving_t *all, cm_err_t *err)
 
 /* ---- the whole ---- */
 
-/* All tied events, in order of their ordinals. */
+/* All tied events, run by run. */
 static int collect(resolving_t *all, cm_err_t *err)
 {
     const cm_ties_t *ties = all->ties;
@@ -422,8 +439,6 @@ static int collect(resolving_t *all, cm_err_t *err)
                                        .ordinal = cm_packed_ordinal(&tie->events[i], ties->layout),
                                        .run = (uint32_t)run};
     }
-    if (all->count > 0)
-        qsort(all->tied, all->count, sizeof *all->tied, by_ordinal);
     return 0;
 }
 
@@ -432,13 +447,11 @@ static int resolve(resolving_t *all, cm_ties_t *ties, cm_err_t *err)
     uint32_t contested = 0;
 
     int rc = read_keys(all, err);
-    if (rc == 0) {
-        qsort(all->tied, all->count, sizeof *all->tied, by_run);
+    if (rc == 0)
         rc = derive_mixed(all, err);
-    }
     if (rc < 0)
         return rc;
-    qsort(all->tied, all->count, sizeof *all->tied, by_run_and_key);
+    order_runs(all);
     contested = find_contested(all, &ties->differ);
     if (ties->unsure && ties->differ)
         return 0;
