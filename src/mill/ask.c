@@ -52,7 +52,7 @@ static void take_lane(walker_t *walker, unsigned number)
     const cm_ask_plan_t *plan = walker->walk->plan;
     const int64_t memory = plan->options->memory / walker->walk->threads;
     cm_lane_t *lane =
-        cm_lane_open(plan->options->timelines, plan->columns, number, walker->walk->lanes);
+        cm_lane_open(plan->options->timelines, &plan->view, number, walker->walk->lanes);
     cm_crowd_t crowd;
 
     while (!is_over(walker)) {

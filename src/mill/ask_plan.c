@@ -72,6 +72,28 @@ static int add_one(cm_ask_plan_t *plan, const cm_asked_t *asked, cm_ask_one_t *o
     return rc;
 }
 
+/* The lanes give the periods of all questions together. */
+static cm_lane_view_t view_of(const cm_ask_plan_t *plan)
+{
+    const int64_t timeout = plan->options->session_timeout / 1000;
+    cm_lane_view_t view = {
+        .columns = plan->features->columns,
+        .from = INT64_MAX,
+        .to = INT64_MIN,
+        .context = plan->facts,
+        .first = plan->features->first_views,
+        .later = plan->engaged,
+        .timeout = timeout < CM_FACTS_NONE ? (uint32_t)timeout : CM_FACTS_NONE - 1,
+    };
+
+    for (size_t i = 0; i < plan->count; i++) {
+        const cm_span_t span = plan->ones[i].span;
+        view.from = span.from < view.from ? span.from : view.from;
+        view.to = span.to > view.to ? span.to : view.to;
+    }
+    return view;
+}
+
 int cm_ask_plan_make(const cm_ask_options_t *options, const cm_asked_t *asked, size_t count,
                      cm_ask_plan_t *plan, cm_err_t *err)
 {
@@ -90,7 +112,7 @@ int cm_ask_plan_make(const cm_ask_options_t *options, const cm_asked_t *asked, s
     if (plan->engaged)
         also = 1u << CM_COLUMN_URL | 1u << CM_COLUMN_ENGAGED;
     rc = cm_features_prepare(plan->features, also, err);
-    plan->columns = plan->features->columns;
+    plan->view = view_of(plan);
     return rc;
 }
 

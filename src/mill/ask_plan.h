@@ -33,7 +33,7 @@ typedef struct cm_ask_plan {
     cm_ask_one_t *ones;
     size_t count;
     bool facts, engaged; /* what the questions need to know of timelines */
-    uint32_t columns;    /* that the lanes must give */
+    cm_lane_view_t view; /* what the lanes must give */
 } cm_ask_plan_t;
 
 /* CM_EUSAGE when the questions have too many features, and what the timelines return. Free it with

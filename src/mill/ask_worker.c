@@ -8,9 +8,7 @@ void cm_ask_worker_init(cm_ask_worker_t *worker, const cm_ask_plan_t *plan)
 {
     *worker = (cm_ask_worker_t){.plan = plan,
                                 .states = cm_alloc_zero(plan->count, sizeof *worker->states)};
-    worker->facts.timeout = plan->options->session_timeout / 1000 < CM_FACTS_NONE
-                                ? (uint32_t)(plan->options->session_timeout / 1000)
-                                : CM_FACTS_NONE - 1;
+    worker->facts.timeout = plan->view.timeout;
     worker->facts.engaged = plan->engaged;
     if (plan->engaged)
         worker->facts.urls = cm_timelines_value_count(plan->options->timelines, CM_COLUMN_URL);

@@ -34,27 +34,35 @@ static void make_room(cm_facts_t *facts, const cm_crowd_t *crowd)
         facts->latest = cm_alloc_zero(facts->urls, sizeof *facts->latest);
 }
 
-/* Finds the sessions of a user, whose rows are [from, to), and returns its first page view. */
+/* A user's page view before the row at hand. */
+typedef struct previous {
+    uint32_t second; /* CM_CROWD_NONE: there is none */
+    uint32_t row;    /* CM_FACTS_NONE: it is not among the rows of the crowd */
+} previous_t;
+
+/* Finds the sessions of a user, whose rows are [from, to). `before` and `after`: seconds of the page
+ * views around them. Returns the user's first page view of all. */
 static uint32_t find_sessions(cm_facts_t *facts, const cm_crowd_t *crowd, uint32_t from,
-                              uint32_t to)
+                              uint32_t to, uint32_t before, uint32_t after)
 {
-    uint32_t session = 0, before = CM_FACTS_NONE, first_view = CM_FACTS_NONE;
+    previous_t previous = {before, CM_FACTS_NONE};
+    uint32_t session = 0, first_view = CM_FACTS_NONE;
 
     for (uint32_t row = from; row < to; row++) {
         const uint32_t second = crowd->second[row];
-        const uint32_t gap =
-            before == CM_FACTS_NONE ? CM_FACTS_NONE : second - crowd->second[before];
+        const bool follows = previous.second != CM_CROWD_NONE &&
+                             second - previous.second <= facts->timeout;
 
         facts->gap[row] = CM_FACTS_NONE;
         if (crowd->kind[row] != CM_KIND_VIEW) {
-            facts->session[row] = gap <= facts->timeout ? session : 0;
+            facts->session[row] = follows ? session : 0;
             continue;
         }
-        if (before != CM_FACTS_NONE)
-            facts->gap[before] = gap;
-        else
+        if (previous.row != CM_FACTS_NONE)
+            facts->gap[previous.row] = second - previous.second;
+        if (previous.second == CM_CROWD_NONE)
             first_view = row;
-        if (before == CM_FACTS_NONE || gap > facts->timeout) {
+        if (!follows) {
             session = ++facts->sessions;
             facts->first[session] = row;
             facts->views[session] = 0;
@@ -62,8 +70,10 @@ static uint32_t find_sessions(cm_facts_t *facts, const cm_crowd_t *crowd, uint32
         facts->session[row] = session;
         facts->last[session] = row;
         facts->views[session]++;
-        before = row;
+        previous = (previous_t){second, row};
     }
+    if (previous.row != CM_FACTS_NONE && after != CM_CROWD_NONE)
+        facts->gap[previous.row] = after - previous.second;
     return first_view;
 }
 
@@ -93,7 +103,10 @@ void cm_facts_find(cm_facts_t *facts, const cm_crowd_t *crowd)
     make_room(facts, crowd);
     facts->sessions = 0;
     for (uint32_t user = 0; user < crowd->users; user++) {
-        facts->first_view[user] = find_sessions(facts, crowd, from, crowd->end[user]);
+        facts->first_view[user] =
+            find_sessions(facts, crowd, from, crowd->end[user],
+                          crowd->before != NULL ? crowd->before[user] : CM_CROWD_NONE,
+                          crowd->after != NULL ? crowd->after[user] : CM_CROWD_NONE);
         if (facts->engaged) {
             facts->user++;
             find_engaged(facts, crowd, from, crowd->end[user]);

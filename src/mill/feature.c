@@ -92,6 +92,7 @@ int cm_features_add(cm_features_t *features, const cm_dim_t *dim, const cm_zone_
         features->columns |= CM_ORIGIN_COLUMNS;
         features->from_origins = true;
     }
+    features->first_views |= cm_facet_is_of_user(facet);
     features->sessions |=
         cm_facet_is_of_session(facet) || cm_facet_is_of_user(facet) || facet == CM_FACET_ENGAGED_MS;
     return (int)features->count++;

@@ -32,6 +32,7 @@ typedef struct cm_features {
     cm_feature_t list[CM_FEATURES_MAX];
     size_t count;
     uint32_t columns;  /* of the timelines, a mask */
+    bool first_views;  /* a feature is of users */
     bool sessions;     /* a feature is of sessions or users */
     bool from_origins; /* some need where sessions came from */
     cm_origins_t origins;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* Bytes of an event: its row, and second, ms and kind of the row. */
-enum { EVENT_BYTES = 4 + 4 + 2 + 1, USER_BYTES = 8 };
+enum { EVENT_BYTES = 4 + 4 + 2 + 1, USER_BYTES = 8 }; /* slices come on top */
 
 int cm_timelines_check_memory(const cm_timelines_t *timelines, int64_t more, cm_err_t *err)
 {
@@ -62,9 +62,9 @@ static int make_room(cm_timelines_t *timelines, uint32_t users, cm_err_t *err)
     timelines->ms = malloc(events * sizeof *timelines->ms);
     timelines->kind = malloc(events * sizeof *timelines->kind);
     timelines->user = malloc(((size_t)users + 1) * sizeof *timelines->user);
-    timelines->first = malloc(((size_t)users + 1) * sizeof *timelines->first);
+    timelines->first_view = malloc(((size_t)users + 1) * sizeof *timelines->first_view);
     return timelines->row_of == NULL || timelines->second == NULL || timelines->ms == NULL ||
-                   timelines->kind == NULL || timelines->user == NULL || timelines->first == NULL
+                   timelines->kind == NULL || timelines->user == NULL || timelines->first_view == NULL
                ? cm_fail_memory(err)
                : 0;
 }
@@ -127,7 +127,9 @@ void cm_timelines_close(cm_timelines_t *timelines)
     free(timelines->ms);
     free(timelines->kind);
     free(timelines->user);
-    free(timelines->first);
+    free(timelines->first_view);
+    free(timelines->periods);
+    free(timelines->slices);
     free(timelines);
 }
 

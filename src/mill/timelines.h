@@ -97,11 +97,16 @@ int cm_timelines_user(cm_timelines_t *timelines, uint32_t user, cm_str_t *string
 
 /* ---- walking ---- */
 
+#define CM_CROWD_NONE UINT32_MAX
+
 /* Some users, one after the other, with all their events. Valid until the next cm_lane_next(). */
 typedef struct cm_crowd {
     uint32_t users;
     const uint32_t *user; /* id of each user */
-    const uint32_t *end;  /* the row behind the last one of each user */
+    const uint32_t *end;    /* the row behind the last one of each user */
+    /* By user, with cm_lane_view_t.context: seconds of the latest page view before the rows, and of
+     * the next one behind them; or CM_CROWD_NONE. Without context NULL. */
+    const uint32_t *before, *after;
     uint32_t rows;
     const uint32_t *second;                  /* timestamp / 1000, by row */
     const uint16_t *ms;                      /* timestamp % 1000 */
@@ -109,9 +114,22 @@ typedef struct cm_crowd {
     const uint32_t *values[CM_COLUMN_COUNT]; /* of the columns that the lane was opened for */
 } cm_crowd_t;
 
-/* Opens the part `number` of `count` of the users, for the columns of a mask (1 << column), each of
- * which was read by cm_timelines_need(). Parts have about the same number of events. Never NULL. */
-cm_lane_t *cm_lane_open(cm_timelines_t *timelines, uint32_t columns, unsigned number,
+/* What a lane gives. */
+typedef struct cm_lane_view {
+    uint32_t columns; /* a mask, 1 << column, of columns that cm_timelines_need() has read */
+    int64_t from, to; /* ms; the lane gives the users that have events in the periods (weeks, UTC) of
+                       * this span, with all their events of these; INT64_MIN, INT64_MAX: all */
+    /* `before` and `after` are wanted, and if a session reaches into these periods or out of them,
+     * its page views elsewhere. */
+    bool context;
+    bool first; /* with it: also the first page view of all */
+    bool later; /* with it: all events behind these periods */
+    uint32_t timeout; /* seconds; a longer gap ends a session */
+} cm_lane_view_t;
+
+/* Opens the part `number` of `count` of the users. Parts have about the same number of events. Never
+ * NULL. */
+cm_lane_t *cm_lane_open(cm_timelines_t *timelines, const cm_lane_view_t *view, unsigned number,
                         unsigned count);
 
 /* The next users: 1, 0 at the end, or an error. */

@@ -161,7 +161,7 @@ static void put(const reading_t *reading, int column, const cm_block_ref_t *bloc
 static int make_values(cm_timelines_t *timelines, int column, uint32_t count, cm_err_t *err)
 {
     cm_timelines_values_t *to = &timelines->columns[column];
-    const size_t rows = timelines->rows;
+    const size_t rows = (size_t)timelines->end; /* some are not used */
     const uint8_t width = width_for(count);
 
     int rc = cm_timelines_check_memory(timelines, (int64_t)(rows * width), err);

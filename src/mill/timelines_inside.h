@@ -6,7 +6,10 @@
  *   timelines_column.c  reads columns
  *   lane.c              walks
  *
- * An event has an ordinal, its position in the store, and a row, its position in the timelines.
+ * An event has an ordinal, its position in the store, and a row, its position in the timelines. Rows
+ * are in periods of one week, oldest first; within a period by user, each user's in order: so a
+ * question of some days needs only the rows of its periods. What a user has in one period is a
+ * slice. Users are numbered in the order of the rows; that number is their rank.
  * Any thread may use them: everything except the columns, `size` and the readers is constant once
  * they are open, and `lock` is held while a reader is used and while a column is read. */
 #ifndef CM_MILL_TIMELINES_INSIDE_H
@@ -18,6 +21,24 @@
 #include <pthread.h>
 
 #define CM_TIMELINES_NO_ROW UINT32_MAX /* of a copy that does not count */
+
+#define CM_TIMELINES_NO_SLICE UINT32_MAX
+
+/* What one user has in one period: `count` rows from `row` on. */
+typedef struct cm_slice {
+    uint32_t rank, row, count;
+    uint32_t before, after; /* the user's slices before and after this one; or none */
+    /* Seconds of the user's latest page view before this slice, and of the next one behind it; or
+     * CM_CROWD_NONE. */
+    uint32_t view_before, view_after;
+} cm_slice_t;
+
+/* A week, from Monday 00:00 UTC on, in which there are events. */
+typedef struct cm_period {
+    int64_t from, to; /* ms */
+    uint32_t row, rows;
+    uint32_t slice, slices; /* in cm_timelines.slices; in order of ranks */
+} cm_period_t;
 
 typedef struct cm_timelines_values {
     uint8_t width;     /* bytes of a value: 1, 2 or 4; 0: the column was not read yet */
@@ -38,10 +59,13 @@ struct cm_timelines {
     uint32_t *second;             /* by row */
     uint16_t *ms;
     uint8_t *kind;
-    uint32_t rows;
-    uint32_t *user;  /* ids, in the order of rows */
-    uint32_t *first; /* the first row of each of them, and `rows` at the end */
+    uint32_t rows;       /* events that count; some rows between periods are not used */
+    uint32_t *user;      /* ids by rank */
+    uint32_t *first_view; /* by rank: the row of the first page view of all, or CM_TIMELINES_NO_ROW */
     uint32_t users;
+    cm_period_t *periods;
+    uint32_t period_count;
+    cm_slice_t *slices;
     int64_t time_first, time_last; /* ms */
     pthread_mutex_t lock;
     cm_timelines_values_t columns[CM_COLUMN_COUNT];

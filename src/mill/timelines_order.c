@@ -2,8 +2,7 @@
  * (partition.h), and each partition is sorted; ties.h finds copies. The place of a packed event is
  * its kind. */
 #include "base/clock.h"
-#include "mill/partition.h"
-#include "mill/timelines_inside.h"
+#include "mill/timelines_rows.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -23,7 +22,6 @@ enum {
      * columns once; to resolve ties reads the columns of their blocks twice. */
     PRINT_MIN = 16 * 1024,
     PRINT_BYTES = 8,
-    AHEAD = 16, /* events for whose rows memory is fetched while others are written */
 };
 
 typedef struct sorter sorter_t;
@@ -37,8 +35,9 @@ typedef struct worker {
     cm_partition_t partition; /* the one being ordered */
     uint32_t kept;            /* the first of the partitions whose ties are not resolved + 1 */
     cm_ties_t ties;
-    size_t tied;                   /* events of these ties */
-    int64_t time_first, time_last; /* ms */
+    size_t tied;              /* events of these ties */
+    cm_rows_part_t rows;      /* scratch of cm_rows_emit() */
+    uint32_t *weeks;          /* events by week */
     int rc;
     cm_err_t err;
 } worker_t;
@@ -55,7 +54,7 @@ struct sorter {
     bool may_print;       /* there is memory for prints */
     uint64_t *prints;     /* by ordinal; NULL: not yet */
     atomic_bool print;    /* they are wanted: the workers pause */
-    pthread_mutex_t lock; /* of the numbers of rows and users */
+    cm_rows_t rows;
 };
 
 /* ---- scatter ---- */
@@ -83,6 +82,9 @@ static int scatter_block(worker_t *worker, const cm_columns_t *columns, uint32_t
     const uint32_t *users = columns->ids[CM_USER], *names = columns->wide.ids[CM_EXTRA_NAME];
     cm_chunk_list_t *lists = worker->lists;
 
+    /* All users are counted in the first pass. */
+    for (uint32_t i = 0; spread.pass == 0 && i < count; i++)
+        worker->weeks[cm_rows_week(columns->time[i])]++;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t number = users[i];
         if (spread.passes > 1) {
@@ -171,75 +173,10 @@ static void settle(cm_partition_t *partition, unsigned ordinal_bits)
     }
 }
 
-static size_t count_users(const cm_partition_t *partition)
-{
-    const cm_packed_event_t *events = partition->events;
-    size_t users = partition->count > 0;
-
-    for (size_t i = 1; i < partition->count; i++)
-        users += cm_packed_user(&events[i - 1]) != cm_packed_user(&events[i]);
-    return users;
-}
-
-/* Writes the users of a partition, whose first row is `row`, from `user` on. */
-static void write_users(worker_t *worker, const cm_partition_t *partition, uint32_t row,
-                        uint32_t user)
-{
-    const cm_spread_t *spread = &worker->sorter->spread;
-    const cm_packed_event_t *events = partition->events;
-    cm_timelines_t *to = worker->sorter->timelines;
-
-    for (size_t i = 0, end; i < partition->count; i = end) {
-        const uint64_t local = cm_packed_user(&events[i]);
-        for (end = i + 1; end < partition->count && cm_packed_user(&events[end]) == local; end++)
-            ;
-        const int64_t first = cm_packed_time(&events[i]), last = cm_packed_time(&events[end - 1]);
-        worker->time_first = first < worker->time_first ? first : worker->time_first;
-        worker->time_last = last > worker->time_last ? last : worker->time_last;
-        to->user[user] = cm_spread_user(spread, partition->number, local);
-        to->first[user++] = row + (uint32_t)i;
-    }
-}
-
-/* Writes the rows of a partition from `row` on. Locals, because the compiler must assume that what
- * is written may be any of the members. */
-static void write_rows(const sorter_t *sorter, const cm_partition_t *partition, uint32_t row)
-{
-    const unsigned ordinal_bits = sorter->layout.ordinal_bits;
-    const uint64_t ordinal_mask = sorter->layout.ordinal_mask;
-    const cm_packed_event_t *events = partition->events;
-    const size_t count = partition->count;
-    uint32_t *row_of = sorter->timelines->row_of, *second = sorter->timelines->second + row;
-    uint16_t *ms = sorter->timelines->ms + row;
-    uint8_t *kind = sorter->timelines->kind + row;
-
-    for (size_t i = 0; i < count; i++) {
-        /* Each ordinal is far from the one before. */
-        if (i + AHEAD < count)
-            __builtin_prefetch(&row_of[events[i + AHEAD].load & ordinal_mask], 1);
-        const cm_packed_event_t event = events[i];
-        const uint64_t time = event.key & CM_PACKED_TIME_MASK;
-        row_of[event.load & ordinal_mask] = row + (uint32_t)i;
-        second[i] = (uint32_t)(time / 1000);
-        ms[i] = (uint16_t)(time % 1000);
-        kind[i] = (uint8_t)(event.load >> ordinal_bits);
-    }
-}
-
-/* Gives the partition, whose ties are resolved, the next rows. */
+/* Gives the partition, whose ties are resolved, its rows. */
 static void emit(worker_t *worker, const cm_partition_t *partition)
 {
-    sorter_t *sorter = worker->sorter;
-    cm_timelines_t *timelines = sorter->timelines;
-    const size_t users = count_users(partition);
-
-    pthread_mutex_lock(&sorter->lock);
-    const uint32_t row = timelines->rows, user = timelines->users;
-    timelines->rows += (uint32_t)partition->count;
-    timelines->users += (uint32_t)users;
-    pthread_mutex_unlock(&sorter->lock);
-    write_users(worker, partition, row, user);
-    write_rows(sorter, partition, row);
+    cm_rows_emit(&worker->sorter->rows, &worker->rows, partition);
 }
 
 /* Called for each event that is a copy and does not count; by any worker, but each event is of one
@@ -465,7 +402,7 @@ static void equip(sorter_t *sorter)
                      .block_count = timelines->block_count,
                      .copy = leave_out,
                      .context = timelines},
-            .time_first = INT64_MAX,
+            .weeks = cm_alloc_zero(CM_ROWS_WEEKS, sizeof *worker->weeks),
         };
         while (block < timelines->block_count && timelines->blocks[block].first < end)
             block++;
@@ -494,6 +431,8 @@ static void clean_up(sorter_t *sorter)
     for (uint32_t p = 0; p < sorter->spread.count; p++)
         cm_partition_free(&sorter->kept[p]);
     for (int i = 0; i < threads; i++) {
+        cm_rows_part_free(&sorter->workers[i].rows);
+        free(sorter->workers[i].weeks);
         free(sorter->workers[i].lists); /* their chunks are pieces of the slabs */
         cm_partition_free(&sorter->workers[i].partition);
         cm_ties_free(&sorter->workers[i].ties);
@@ -506,19 +445,17 @@ static void clean_up(sorter_t *sorter)
     free(sorter->prints);
 }
 
-static void finish(sorter_t *sorter)
+/* Adds up how many events there are in each week, and makes room for their rows. */
+static int begin_rows(sorter_t *sorter, cm_err_t *err)
 {
-    cm_timelines_t *timelines = sorter->timelines;
+    uint32_t *weeks = sorter->workers[0].weeks;
 
-    timelines->first[timelines->users] = timelines->rows;
-    timelines->time_first = INT64_MAX;
-    for (int i = 0; i < timelines->threads; i++) {
-        const worker_t *worker = &sorter->workers[i];
-        if (worker->time_first < timelines->time_first)
-            timelines->time_first = worker->time_first;
-        if (worker->time_last > timelines->time_last)
-            timelines->time_last = worker->time_last;
+    for (int i = 1; i < sorter->timelines->threads; i++) {
+        for (uint32_t week = 0; week < CM_ROWS_WEEKS; week++)
+            weeks[week] += sorter->workers[i].weeks[week];
     }
+    return cm_rows_begin(&sorter->rows, sorter->timelines, &sorter->spread, &sorter->layout, weeks,
+                         err);
 }
 
 /* Orders all partitions of a pass. When there are many ties, it pauses for the prints. */
@@ -540,20 +477,21 @@ int cm_timelines_order(cm_timelines_t *timelines, int64_t memory, cm_err_t *err)
     sorter_t *sorter = cm_alloc_zero(1, sizeof *sorter);
 
     sorter->timelines = timelines;
-    pthread_mutex_init(&sorter->lock, NULL);
     int rc = prepare(sorter, memory, err);
     if (rc == 0)
         equip(sorter);
     for (uint32_t pass = 0; rc == 0 && pass < sorter->spread.passes; pass++) {
         sorter->spread.pass = pass;
         rc = run(sorter, scatter, err);
+        if (rc == 0 && pass == 0)
+            rc = begin_rows(sorter, err);
         if (rc == 0)
             rc = order_pass(sorter, err);
     }
     if (rc == 0)
-        finish(sorter);
+        rc = cm_rows_finish(&sorter->rows, err);
+    cm_rows_free(&sorter->rows);
     clean_up(sorter);
-    pthread_mutex_destroy(&sorter->lock);
     free(sorter);
     return rc;
 }
