@@ -32,7 +32,7 @@ typedef struct cm_ask_options {
     int threads;                         /* 0: one per processor */
     int64_t memory;                      /* bytes that the groups may take; 0: no limit */
     const atomic_bool *stop;             /* when it becomes true, CM_ESTOP; may be NULL */
-    /* Asked from time to time by the calling thread; true: nobody waits for the answer any more,
+    /* Asked from time to time by the calling thread; true: the answer is not wanted any more,
      * CM_ESTOP. NULL: never. */
     bool (*gives_up)(void *context);
     void *context;

@@ -40,8 +40,8 @@ typedef struct previous {
     uint32_t row;    /* CM_FACTS_NONE: it is not among the rows of the crowd */
 } previous_t;
 
-/* Finds the sessions of a user, whose rows are [from, to). `before` and `after`: seconds of the page
- * views around them. Returns the user's first page view of all. */
+/* Finds the sessions of a user, whose rows are [from, to). `before` and `after`: seconds of the
+ * page views around them. Returns the user's first page view of all. */
 static uint32_t find_sessions(cm_facts_t *facts, const cm_crowd_t *crowd, uint32_t from,
                               uint32_t to, uint32_t before, uint32_t after)
 {
@@ -50,8 +50,8 @@ static uint32_t find_sessions(cm_facts_t *facts, const cm_crowd_t *crowd, uint32
 
     for (uint32_t row = from; row < to; row++) {
         const uint32_t second = crowd->second[row];
-        const bool follows = previous.second != CM_CROWD_NONE &&
-                             second - previous.second <= facts->timeout;
+        const bool follows =
+            previous.second != CM_CROWD_NONE && second - previous.second <= facts->timeout;
 
         facts->gap[row] = CM_FACTS_NONE;
         if (crowd->kind[row] != CM_KIND_VIEW) {
@@ -77,7 +77,7 @@ static uint32_t find_sessions(cm_facts_t *facts, const cm_crowd_t *crowd, uint32
     return first_view;
 }
 
-/* The engaged time of a page view is the greatest that is said of its user and url until the user's
+/* The engaged time of a page view is the greatest that its user and url have until the user's
  * next page view of that url. */
 static void find_engaged(cm_facts_t *facts, const cm_crowd_t *crowd, uint32_t from, uint32_t to)
 {

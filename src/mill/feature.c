@@ -34,22 +34,22 @@ static cm_timelines_column_t column_of(cm_facet_t facet)
                                                                        : CM_COLUMN_COUNT;
 }
 
-/* The field of the origin that a feature shows; CM_ORIGIN_FIELDS: none. */
-static cm_origin_field_t origin_field(cm_facet_t facet)
+/* The field of the credit that a feature shows; CM_CREDIT_FIELDS: none. */
+static cm_credit_field_t credit_field(cm_facet_t facet)
 {
     switch (facet) {
     case CM_FACET_SOURCE:
     case CM_FACET_FIRST_SOURCE:
-        return CM_ORIGIN_SOURCE;
+        return CM_CREDIT_SOURCE;
     case CM_FACET_CHANNEL:
     case CM_FACET_FIRST_CHANNEL:
-        return CM_ORIGIN_CHANNEL;
+        return CM_CREDIT_CHANNEL;
     case CM_FACET_FIRST_UTM_CAMPAIGN:
-        return CM_ORIGIN_UTM_CAMPAIGN;
+        return CM_CREDIT_UTM_CAMPAIGN;
     default:
         return facet >= CM_FACET_UTM_SOURCE && facet <= CM_FACET_UTM_CONTENT
-                   ? CM_ORIGIN_UTM_SOURCE + (facet - CM_FACET_UTM_SOURCE)
-                   : CM_ORIGIN_FIELDS;
+                   ? CM_CREDIT_UTM_SOURCE + (facet - CM_FACET_UTM_SOURCE)
+                   : CM_CREDIT_FIELDS;
     }
 }
 
@@ -61,7 +61,7 @@ cm_features_t *cm_features_new(cm_timelines_t *timelines, const cm_attribution_r
 
     features->timelines = timelines;
     atomic_init(&features->users, 1);
-    cm_origins_init(&features->origins, timelines, rules);
+    cm_credits_init(&features->credits, timelines, rules);
     return features;
 }
 
@@ -88,9 +88,9 @@ int cm_features_add(cm_features_t *features, const cm_dim_t *dim, const cm_zone_
         features->columns |= 1u << column;
     if (facet == CM_FACET_REFERRER)
         features->columns |= 1u << CM_COLUMN_URL;
-    if (origin_field(facet) != CM_ORIGIN_FIELDS) {
-        features->columns |= CM_ORIGIN_COLUMNS;
-        features->from_origins = true;
+    if (credit_field(facet) != CM_CREDIT_FIELDS) {
+        features->columns |= CM_CREDIT_COLUMNS;
+        features->from_credits = true;
     }
     features->first_views |= cm_facet_is_of_user(facet);
     features->sessions |=
@@ -152,7 +152,7 @@ static bool is_mapped(cm_facet_t facet)
 
 int cm_features_prepare(cm_features_t *features, uint32_t also, cm_err_t *err)
 {
-    bool referrers = features->from_origins;
+    bool referrers = features->from_credits;
 
     features->columns |= also;
     int rc = cm_timelines_need_all(features->timelines, features->columns, err);
@@ -164,7 +164,7 @@ int cm_features_prepare(cm_features_t *features, uint32_t also, cm_err_t *err)
             make_map(features, &features->list[i]);
     }
     if (referrers)
-        cm_origins_prepare(&features->origins, features->from_origins);
+        cm_credits_prepare(&features->credits, features->from_credits);
     return 0;
 }
 
@@ -172,15 +172,15 @@ cm_str_t cm_feature_string(const cm_features_t *features, size_t number, uint32_
                            cm_arena_t *arena)
 {
     const cm_feature_t *feature = &features->list[number];
-    const cm_origin_field_t field = origin_field(feature->dim.facet);
+    const cm_credit_field_t field = credit_field(feature->dim.facet);
     cm_buf_t text = CM_BUF_INIT;
 
     if (feature->map != NULL)
         return cm_dict_string(&feature->strings, value - 1);
     if (feature->column != CM_COLUMN_COUNT)
         return cm_timelines_string(features->timelines, feature->column, value);
-    if (field != CM_ORIGIN_FIELDS)
-        return cm_origins_string(&((cm_features_t *)features)->origins, field, value);
+    if (field != CM_CREDIT_FIELDS)
+        return cm_credits_string(&((cm_features_t *)features)->credits, field, value);
     if (feature->dim.facet == CM_FACET_ENGAGED_MS)
         cm_buf_add_i64(&text, (int64_t)value - 1);
     else
@@ -203,7 +203,7 @@ void cm_features_release(cm_features_t *features)
         free(features->list[i].map);
         cm_dict_free(&features->list[i].strings);
     }
-    cm_origins_free(&features->origins);
+    cm_credits_free(&features->credits);
     free(features);
 }
 
@@ -212,7 +212,7 @@ void cm_features_release(cm_features_t *features)
 void cm_feature_reader_init(cm_feature_reader_t *reader, cm_features_t *features)
 {
     *reader =
-        (cm_feature_reader_t){.features = features, .origins = {.origins = &features->origins}};
+        (cm_feature_reader_t){.features = features, .credits = {.credits = &features->credits}};
 }
 
 void cm_feature_reader_begin(cm_feature_reader_t *reader, const cm_crowd_t *crowd,
@@ -242,7 +242,7 @@ static void take_mapped(const cm_feature_reader_t *reader, const cm_feature_t *f
 static void take_referrers(cm_feature_reader_t *reader, uint32_t *values)
 {
     for (uint32_t row = 0; row < reader->crowd->rows; row++)
-        values[row] = cm_origin_referrer_at(&reader->origins, reader->crowd, row);
+        values[row] = cm_credit_referrer_at(&reader->credits, reader->crowd, row);
 }
 
 static void take_labels(const cm_feature_reader_t *reader, const cm_feature_t *feature,
@@ -259,7 +259,7 @@ static uint32_t value_of_view(cm_feature_reader_t *reader, cm_facet_t facet, uin
 {
     if (facet == CM_FACET_ENTRY_PAGE || facet == CM_FACET_EXIT_PAGE)
         return reader->crowd->values[CM_COLUMN_URL][row];
-    return cm_origin_at(&reader->origins, reader->crowd, row)->field[origin_field(facet)];
+    return cm_credit_at(&reader->credits, reader->crowd, row)->field[credit_field(facet)];
 }
 
 /* A session's rows of page views are followed by those of no session, but never by rows of an
@@ -325,5 +325,5 @@ void cm_feature_reader_free(cm_feature_reader_t *reader)
 {
     for (size_t i = 0; reader->features != NULL && i < reader->features->count; i++)
         free(reader->values[i]);
-    cm_origin_reader_free(&reader->origins);
+    cm_credit_reader_free(&reader->credits);
 }

@@ -11,8 +11,8 @@
 #define CM_MILL_FEATURE_H
 
 #include "enrich/attribution.h"
+#include "mill/credit.h"
 #include "mill/facts.h"
-#include "mill/origin.h"
 #include "mill/question.h"
 
 #include <stdatomic.h>
@@ -34,9 +34,9 @@ typedef struct cm_features {
     uint32_t columns;  /* of the timelines, a mask */
     bool first_views;  /* a feature is of users */
     bool sessions;     /* a feature is of sessions or users */
-    bool from_origins; /* some need where sessions came from */
-    cm_origins_t origins;
-    atomic_uint users; /* who hold it */
+    bool from_credits; /* some need where sessions came from */
+    cm_credits_t credits;
+    atomic_uint users; /* holders: cm_features_hold() */
 } cm_features_t;
 
 /* Without features; the caller is its one holder. `rules` are borrowed until the walk has ended. */
@@ -66,7 +66,7 @@ typedef struct cm_feature_reader {
     uint32_t *values[CM_FEATURES_MAX]; /* by feature, by row; NULL: not asked for yet */
     bool made[CM_FEATURES_MAX];        /* for this crowd */
     uint32_t cap;
-    cm_origin_reader_t origins;
+    cm_credit_reader_t credits;
 } cm_feature_reader_t;
 
 void cm_feature_reader_init(cm_feature_reader_t *reader, cm_features_t *features);

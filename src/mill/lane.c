@@ -232,19 +232,29 @@ static void add_behind(cm_lane_t *lane, const cm_slice_t *slice)
     lane->after[lane->users] = after;
 }
 
-/* Adds the user of the lowest rank that a cursor stands at; false when there is none. */
-static bool add_user(cm_lane_t *lane)
+/* The next user: the lowest rank that a cursor stands at; UINT32_MAX: none. `*rows`: how many rows
+ * it has in the span. */
+static uint32_t next_rank(const cm_lane_t *lane, uint32_t *rows)
 {
-    const cm_slice_t *slices = lane->timelines->slices, *last = NULL;
+    const cm_slice_t *slices = lane->timelines->slices;
     uint32_t rank = UINT32_MAX;
 
+    *rows = 0;
     for (uint32_t i = 0; i < lane->cursor_count; i++) {
         const cursor_t *cursor = &lane->cursors[i];
-        if (cursor->at < cursor->to && slices[cursor->at].rank < rank)
-            rank = slices[cursor->at].rank;
+        if (cursor->at == cursor->to || slices[cursor->at].rank > rank)
+            continue;
+        *rows = slices[cursor->at].rank < rank ? 0 : *rows;
+        *rows += slices[cursor->at].count;
+        rank = slices[cursor->at].rank;
     }
-    if (rank == UINT32_MAX)
-        return false;
+    return rank;
+}
+
+static void add_user(cm_lane_t *lane, uint32_t rank)
+{
+    const cm_slice_t *slices = lane->timelines->slices, *last = NULL;
+
     for (uint32_t i = 0; i < lane->cursor_count; i++) {
         cursor_t *cursor = &lane->cursors[i];
         if (cursor->at == cursor->to || slices[cursor->at].rank != rank)
@@ -259,14 +269,16 @@ static bool add_user(cm_lane_t *lane)
         add_behind(lane, last);
     lane->user[lane->users] = lane->timelines->user[rank];
     lane->end[lane->users++] = lane->rows;
-    return true;
 }
 
-/* Finds users for a crowd: as many as have about CROWD_ROWS rows, but one at least. */
+/* Finds users for a crowd: as many as have CROWD_ROWS rows in the span, but one at least. */
 static void find_users(cm_lane_t *lane)
 {
+    uint32_t rank, rows;
+
     lane->users = lane->rows = lane->piece_count = 0;
-    do {
+    while ((rank = next_rank(lane, &rows)) != UINT32_MAX &&
+           (lane->users == 0 || lane->rows + rows <= CROWD_ROWS)) {
         if (lane->users == lane->user_cap) {
             lane->user_cap = 2 * lane->user_cap + CROWD_ROWS;
             lane->user = cm_realloc(lane->user, lane->user_cap * sizeof *lane->user);
@@ -274,7 +286,8 @@ static void find_users(cm_lane_t *lane)
             lane->before = cm_realloc(lane->before, lane->user_cap * sizeof *lane->before);
             lane->after = cm_realloc(lane->after, lane->user_cap * sizeof *lane->after);
         }
-    } while (add_user(lane) && lane->rows < CROWD_ROWS);
+        add_user(lane, rank);
+    }
 }
 
 /* ---- giving them ---- */

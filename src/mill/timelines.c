@@ -64,7 +64,8 @@ static int make_room(cm_timelines_t *timelines, uint32_t users, cm_err_t *err)
     timelines->user = malloc(((size_t)users + 1) * sizeof *timelines->user);
     timelines->first_view = malloc(((size_t)users + 1) * sizeof *timelines->first_view);
     return timelines->row_of == NULL || timelines->second == NULL || timelines->ms == NULL ||
-                   timelines->kind == NULL || timelines->user == NULL || timelines->first_view == NULL
+                   timelines->kind == NULL || timelines->user == NULL ||
+                   timelines->first_view == NULL
                ? cm_fail_memory(err)
                : 0;
 }

@@ -103,7 +103,7 @@ int cm_timelines_user(cm_timelines_t *timelines, uint32_t user, cm_str_t *string
 typedef struct cm_crowd {
     uint32_t users;
     const uint32_t *user; /* id of each user */
-    const uint32_t *end;    /* the row behind the last one of each user */
+    const uint32_t *end;  /* the row behind the last one of each user */
     /* By user, with cm_lane_view_t.context: seconds of the latest page view before the rows, and of
      * the next one behind them; or CM_CROWD_NONE. Without context NULL. */
     const uint32_t *before, *after;
@@ -117,18 +117,18 @@ typedef struct cm_crowd {
 /* What a lane gives. */
 typedef struct cm_lane_view {
     uint32_t columns; /* a mask, 1 << column, of columns that cm_timelines_need() has read */
-    int64_t from, to; /* ms; the lane gives the users that have events in the periods (weeks, UTC) of
-                       * this span, with all their events of these; INT64_MIN, INT64_MAX: all */
+    int64_t from, to; /* ms; the lane gives the users that have events in the periods (weeks, UTC)
+                       * of this span, with all their events of these; INT64_MIN, INT64_MAX: all */
     /* `before` and `after` are wanted, and if a session reaches into these periods or out of them,
      * its page views elsewhere. */
     bool context;
-    bool first; /* with it: also the first page view of all */
-    bool later; /* with it: all events behind these periods */
+    bool first;       /* with it: also the first page view of all */
+    bool later;       /* with it: all events behind these periods */
     uint32_t timeout; /* seconds; a longer gap ends a session */
 } cm_lane_view_t;
 
-/* Opens the part `number` of `count` of the users. Parts have about the same number of events. Never
- * NULL. */
+/* Opens the part `number` of `count` of the users. Parts have about the same number of events.
+ * Never NULL. */
 cm_lane_t *cm_lane_open(cm_timelines_t *timelines, const cm_lane_view_t *view, unsigned number,
                         unsigned count);
 

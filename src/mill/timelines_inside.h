@@ -6,9 +6,9 @@
  *   timelines_column.c  reads columns
  *   lane.c              walks
  *
- * An event has an ordinal, its position in the store, and a row, its position in the timelines. Rows
- * are in periods of one week, oldest first; within a period by user, each user's in order: so a
- * question of some days needs only the rows of its periods. What a user has in one period is a
+ * An event has an ordinal, its position in the store, and a row, its position in the timelines.
+ * Rows are in periods of one week, oldest first; within a period by user, each user's in order: so
+ * a question of some days needs only the rows of its periods. What a user has in one period is a
  * slice. Users are numbered in the order of the rows; that number is their rank.
  * Any thread may use them: everything except the columns, `size` and the readers is constant once
  * they are open, and `lock` is held while a reader is used and while a column is read. */
@@ -59,9 +59,10 @@ struct cm_timelines {
     uint32_t *second;             /* by row */
     uint16_t *ms;
     uint8_t *kind;
-    uint32_t rows;       /* events that count; some rows between periods are not used */
-    uint32_t *user;      /* ids by rank */
-    uint32_t *first_view; /* by rank: the row of the first page view of all, or CM_TIMELINES_NO_ROW */
+    uint32_t rows;  /* events that count; some rows between periods are not used */
+    uint32_t *user; /* ids by rank */
+    uint32_t
+        *first_view; /* by rank: the row of the first page view of all, or CM_TIMELINES_NO_ROW */
     uint32_t users;
     cm_period_t *periods;
     uint32_t period_count;

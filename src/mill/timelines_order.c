@@ -35,9 +35,9 @@ typedef struct worker {
     cm_partition_t partition; /* the one being ordered */
     uint32_t kept;            /* the first of the partitions whose ties are not resolved + 1 */
     cm_ties_t ties;
-    size_t tied;              /* events of these ties */
-    cm_rows_part_t rows;      /* scratch of cm_rows_emit() */
-    uint32_t *weeks;          /* events by week */
+    size_t tied;                   /* events of these ties */
+    cm_timelines_rows_part_t rows; /* scratch of cm_timelines_rows_emit() */
+    uint32_t *weeks;               /* events by week */
     int rc;
     cm_err_t err;
 } worker_t;
@@ -50,11 +50,11 @@ struct sorter {
     cm_partition_t *kept; /* by partition: those whose ties are not resolved yet */
     uint32_t *next_kept;  /* by partition: the next one that its worker keeps + 1 */
     worker_t workers[CM_TEAM_MAX];
-    atomic_uint next;     /* the partition that a worker takes next */
-    bool may_print;       /* there is memory for prints */
-    uint64_t *prints;     /* by ordinal; NULL: not yet */
-    atomic_bool print;    /* they are wanted: the workers pause */
-    cm_rows_t rows;
+    atomic_uint next;  /* the partition that a worker takes next */
+    bool may_print;    /* there is memory for prints */
+    uint64_t *prints;  /* by ordinal; NULL: not yet */
+    atomic_bool print; /* they are wanted: the workers pause */
+    cm_timelines_rows_t rows;
 };
 
 /* ---- scatter ---- */
@@ -84,7 +84,7 @@ static int scatter_block(worker_t *worker, const cm_columns_t *columns, uint32_t
 
     /* All users are counted in the first pass. */
     for (uint32_t i = 0; spread.pass == 0 && i < count; i++)
-        worker->weeks[cm_rows_week(columns->time[i])]++;
+        worker->weeks[cm_timelines_rows_week(columns->time[i])]++;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t number = users[i];
         if (spread.passes > 1) {
@@ -176,7 +176,7 @@ static void settle(cm_partition_t *partition, unsigned ordinal_bits)
 /* Gives the partition, whose ties are resolved, its rows. */
 static void emit(worker_t *worker, const cm_partition_t *partition)
 {
-    cm_rows_emit(&worker->sorter->rows, &worker->rows, partition);
+    cm_timelines_rows_emit(&worker->sorter->rows, &worker->rows, partition);
 }
 
 /* Called for each event that is a copy and does not count; by any worker, but each event is of one
@@ -402,7 +402,7 @@ static void equip(sorter_t *sorter)
                      .block_count = timelines->block_count,
                      .copy = leave_out,
                      .context = timelines},
-            .weeks = cm_alloc_zero(CM_ROWS_WEEKS, sizeof *worker->weeks),
+            .weeks = cm_alloc_zero(CM_TIMELINES_WEEKS, sizeof *worker->weeks),
         };
         while (block < timelines->block_count && timelines->blocks[block].first < end)
             block++;
@@ -431,7 +431,7 @@ static void clean_up(sorter_t *sorter)
     for (uint32_t p = 0; p < sorter->spread.count; p++)
         cm_partition_free(&sorter->kept[p]);
     for (int i = 0; i < threads; i++) {
-        cm_rows_part_free(&sorter->workers[i].rows);
+        cm_timelines_rows_part_free(&sorter->workers[i].rows);
         free(sorter->workers[i].weeks);
         free(sorter->workers[i].lists); /* their chunks are pieces of the slabs */
         cm_partition_free(&sorter->workers[i].partition);
@@ -451,11 +451,11 @@ static int begin_rows(sorter_t *sorter, cm_err_t *err)
     uint32_t *weeks = sorter->workers[0].weeks;
 
     for (int i = 1; i < sorter->timelines->threads; i++) {
-        for (uint32_t week = 0; week < CM_ROWS_WEEKS; week++)
+        for (uint32_t week = 0; week < CM_TIMELINES_WEEKS; week++)
             weeks[week] += sorter->workers[i].weeks[week];
     }
-    return cm_rows_begin(&sorter->rows, sorter->timelines, &sorter->spread, &sorter->layout, weeks,
-                         err);
+    return cm_timelines_rows_begin(&sorter->rows, sorter->timelines, &sorter->spread,
+                                   &sorter->layout, weeks, err);
 }
 
 /* Orders all partitions of a pass. When there are many ties, it pauses for the prints. */
@@ -489,8 +489,8 @@ int cm_timelines_order(cm_timelines_t *timelines, int64_t memory, cm_err_t *err)
             rc = order_pass(sorter, err);
     }
     if (rc == 0)
-        rc = cm_rows_finish(&sorter->rows, err);
-    cm_rows_free(&sorter->rows);
+        rc = cm_timelines_rows_finish(&sorter->rows, err);
+    cm_timelines_rows_free(&sorter->rows);
     clean_up(sorter);
     free(sorter);
     return rc;

@@ -8,36 +8,35 @@ enum {
 };
 
 /* A slice of a partition on its way to its place. */
-typedef struct cm_rows_piece {
+typedef struct cm_timelines_rows_piece {
     uint32_t user; /* number among the partition's users */
     uint32_t count;
     uint32_t first, last; /* seconds of its page views; or CM_CROWD_NONE */
     uint16_t period;
 } piece_t;
 
-int cm_rows_begin(cm_rows_t *rows, cm_timelines_t *timelines, const cm_spread_t *spread,
-                  const cm_packed_layout_t *layout, const uint32_t *weeks, cm_err_t *err)
+int cm_timelines_rows_begin(cm_timelines_rows_t *rows, cm_timelines_t *timelines,
+                            const cm_spread_t *spread, const cm_packed_layout_t *layout,
+                            const uint32_t *weeks, cm_err_t *err)
 {
     uint32_t row = 0, count = 0;
 
-    *rows = (cm_rows_t){.timelines = timelines,
-                        .spread = spread,
-                        .layout = layout,
-                        .time_first = INT64_MAX};
+    *rows = (cm_timelines_rows_t){
+        .timelines = timelines, .spread = spread, .layout = layout, .time_first = INT64_MAX};
     pthread_mutex_init(&rows->lock, NULL);
-    for (uint32_t week = 0; week < CM_ROWS_WEEKS; week++)
+    for (uint32_t week = 0; week < CM_TIMELINES_WEEKS; week++)
         count += weeks[week] > 0;
     timelines->periods = malloc((count + 1) * sizeof *timelines->periods);
     rows->slices = calloc(count + 1, sizeof *rows->slices);
     if (timelines->periods == NULL || rows->slices == NULL)
         return cm_fail_memory(err);
-    for (uint32_t week = 0; week < CM_ROWS_WEEKS; week++) {
+    for (uint32_t week = 0; week < CM_TIMELINES_WEEKS; week++) {
         if (weeks[week] == 0)
             continue;
-        const int64_t from = (int64_t)week * 7 * CM_ROWS_DAY_MS - 3 * CM_ROWS_DAY_MS;
+        const int64_t from = (int64_t)week * 7 * CM_DAY_MS - 3 * CM_DAY_MS;
         rows->period_of[week] = (uint16_t)timelines->period_count;
         timelines->periods[timelines->period_count++] =
-            (cm_period_t){.from = from, .to = from + 7 * CM_ROWS_DAY_MS, .row = row};
+            (cm_period_t){.from = from, .to = from + 7 * CM_DAY_MS, .row = row};
         row += weeks[week];
     }
     return 0;
@@ -45,7 +44,7 @@ int cm_rows_begin(cm_rows_t *rows, cm_timelines_t *timelines, const cm_spread_t 
 
 /* ---- one partition ---- */
 
-static void make_room(cm_rows_part_t *part, uint32_t periods)
+static void make_room(cm_timelines_rows_part_t *part, uint32_t periods)
 {
     if (part->row == NULL) {
         part->row = cm_alloc_zero(4 * (size_t)periods, sizeof *part->row);
@@ -58,7 +57,7 @@ static void make_room(cm_rows_part_t *part, uint32_t periods)
     part->count = 0;
 }
 
-static void add_piece(cm_rows_part_t *part, piece_t piece)
+static void add_piece(cm_timelines_rows_part_t *part, piece_t piece)
 {
     if (part->count == part->cap) {
         part->cap = 2 * part->cap + FIRST_SLICES;
@@ -70,8 +69,8 @@ static void add_piece(cm_rows_part_t *part, piece_t piece)
 }
 
 /* The piece of the events [from, to) of a partition. */
-static piece_t make_piece(const cm_rows_t *rows, const cm_partition_t *partition, size_t from,
-                          size_t to)
+static piece_t make_piece(const cm_timelines_rows_t *rows, const cm_partition_t *partition,
+                          size_t from, size_t to)
 {
     const cm_packed_event_t *events = partition->events;
     const unsigned ordinal_bits = rows->layout->ordinal_bits;
@@ -89,7 +88,7 @@ static piece_t make_piece(const cm_rows_t *rows, const cm_partition_t *partition
 }
 
 /* Finds the slices of a partition, and returns how many users it has. */
-static uint32_t find_pieces(const cm_rows_t *rows, cm_rows_part_t *part,
+static uint32_t find_pieces(const cm_timelines_rows_t *rows, cm_timelines_rows_part_t *part,
                             const cm_partition_t *partition)
 {
     const cm_packed_event_t *events = partition->events;
@@ -97,7 +96,7 @@ static uint32_t find_pieces(const cm_rows_t *rows, cm_rows_part_t *part,
 
     for (size_t i = 0, end; i < partition->count; i = end) {
         const uint64_t local = cm_packed_user(&events[i]);
-        const uint16_t period = rows->period_of[cm_rows_week(cm_packed_time(&events[i]))];
+        const uint16_t period = rows->period_of[cm_timelines_rows_week(cm_packed_time(&events[i]))];
         const int64_t to = rows->timelines->periods[period].to;
         for (end = i + 1; end < partition->count && cm_packed_user(&events[end]) == local &&
                           cm_packed_time(&events[end]) < to;
@@ -113,7 +112,7 @@ static uint32_t find_pieces(const cm_rows_t *rows, cm_rows_part_t *part,
 }
 
 /* Reserves rows, slices and ranks; returns the first rank. */
-static uint32_t reserve(cm_rows_t *rows, cm_rows_part_t *part, uint32_t users)
+static uint32_t reserve(cm_timelines_rows_t *rows, cm_timelines_rows_part_t *part, uint32_t users)
 {
     cm_timelines_t *timelines = rows->timelines;
 
@@ -122,7 +121,7 @@ static uint32_t reserve(cm_rows_t *rows, cm_rows_part_t *part, uint32_t users)
     timelines->users += users;
     for (uint32_t i = 0; i < timelines->period_count; i++) {
         cm_period_t *period = &timelines->periods[i];
-        cm_rows_slices_t *slices = &rows->slices[i];
+        cm_timelines_rows_slices_t *slices = &rows->slices[i];
         part->row[i] = period->row + period->rows;
         part->slice[i] = slices->count;
         period->rows += part->rows[i];
@@ -137,12 +136,11 @@ static uint32_t reserve(cm_rows_t *rows, cm_rows_part_t *part, uint32_t users)
     for (size_t i = 0; i < part->count; i++) {
         const piece_t *piece = &part->pieces[i];
         const uint32_t period = piece->period;
-        rows->slices[period].list[part->slice[period]++] =
-            (cm_slice_t){.rank = rank + piece->user,
-                         .row = part->row[period],
-                         .count = piece->count,
-                         .view_before = piece->first,
-                         .view_after = piece->last};
+        rows->slices[period].list[part->slice[period]++] = (cm_slice_t){.rank = rank + piece->user,
+                                                                        .row = part->row[period],
+                                                                        .count = piece->count,
+                                                                        .view_before = piece->first,
+                                                                        .view_after = piece->last};
         part->row[period] += piece->count;
     }
     pthread_mutex_unlock(&rows->lock);
@@ -153,7 +151,7 @@ static uint32_t reserve(cm_rows_t *rows, cm_rows_part_t *part, uint32_t users)
 
 /* Writes the rows of one slice, whose events begin at `at` of the partition. Locals, because the
  * compiler must assume that what is written may be any of the members. */
-static void write_slice(const cm_rows_t *rows, const cm_partition_t *partition, size_t at,
+static void write_slice(const cm_timelines_rows_t *rows, const cm_partition_t *partition, size_t at,
                         uint32_t count, uint32_t row)
 {
     const unsigned ordinal_bits = rows->layout->ordinal_bits;
@@ -178,7 +176,7 @@ static void write_slice(const cm_rows_t *rows, const cm_partition_t *partition, 
 }
 
 /* The first page view of a user, from what its first slices are. */
-static uint32_t first_view(const cm_rows_t *rows, uint32_t row, uint32_t count)
+static uint32_t first_view(const cm_timelines_rows_t *rows, uint32_t row, uint32_t count)
 {
     const uint8_t *kind = rows->timelines->kind;
 
@@ -189,7 +187,8 @@ static uint32_t first_view(const cm_rows_t *rows, uint32_t row, uint32_t count)
     return CM_TIMELINES_NO_ROW;
 }
 
-void cm_rows_emit(cm_rows_t *rows, cm_rows_part_t *part, const cm_partition_t *partition)
+void cm_timelines_rows_emit(cm_timelines_rows_t *rows, cm_timelines_rows_part_t *part,
+                            const cm_partition_t *partition)
 {
     cm_timelines_t *timelines = rows->timelines;
     int64_t first = INT64_MAX, last = 0;
@@ -226,7 +225,8 @@ void cm_rows_emit(cm_rows_t *rows, cm_rows_part_t *part, const cm_partition_t *p
 /* What is known of a user on the way through the slices. */
 typedef struct latest {
     uint32_t slice; /* the one before; or none */
-    uint32_t view;  /* second of the latest page view, going forward, or of the next one, going back */
+    uint32_t
+        view; /* second of the latest page view, going forward, or of the next one, going back */
 } latest_t;
 
 static void forget(latest_t *latest, uint32_t users)
@@ -235,8 +235,8 @@ static void forget(latest_t *latest, uint32_t users)
         latest[rank] = (latest_t){CM_TIMELINES_NO_SLICE, CM_CROWD_NONE};
 }
 
-/* Links the slices of each user, and finds the page views around them. A slice has its own first and
- * last page view until then: first those behind are found, going back, into `behind`. */
+/* Links the slices of each user, and finds the page views around them. A slice has its own first
+ * and last page view until then: first those behind are found, going back, into `behind`. */
 static void link_slices(cm_timelines_t *timelines, size_t slices, latest_t *latest,
                         uint32_t *behind)
 {
@@ -262,7 +262,7 @@ static void link_slices(cm_timelines_t *timelines, size_t slices, latest_t *late
 }
 
 /* Puts the slices of all periods into one list. */
-static void join_slices(const cm_rows_t *rows)
+static void join_slices(const cm_timelines_rows_t *rows)
 {
     cm_timelines_t *timelines = rows->timelines;
     size_t slices = 0;
@@ -278,7 +278,7 @@ static void join_slices(const cm_rows_t *rows)
     }
 }
 
-int cm_rows_finish(cm_rows_t *rows, cm_err_t *err)
+int cm_timelines_rows_finish(cm_timelines_rows_t *rows, cm_err_t *err)
 {
     cm_timelines_t *timelines = rows->timelines;
     size_t slices = 0;
@@ -305,13 +305,13 @@ int cm_rows_finish(cm_rows_t *rows, cm_err_t *err)
     return rc;
 }
 
-void cm_rows_part_free(cm_rows_part_t *part)
+void cm_timelines_rows_part_free(cm_timelines_rows_part_t *part)
 {
     free(part->pieces);
     free(part->row);
 }
 
-void cm_rows_free(cm_rows_t *rows)
+void cm_timelines_rows_free(cm_timelines_rows_t *rows)
 {
     if (rows->timelines == NULL)
         return;

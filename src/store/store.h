@@ -43,7 +43,7 @@ typedef struct cm_block_ref {
     int64_t time_min, time_max;
     /* Blocks of one run are in the order of timelines (cm_store_arrange()). */
     int64_t run;    /* 0: its events are in the order of arrival */
-    int64_t period; /* of a run; whoever has arranged it says what that is */
+    int64_t period; /* of a run; its meaning is the arranger's (mill/timelines.h) */
     bool copies;    /* of a run: its events are copies that do not count, in any order */
 } cm_block_ref_t;
 
@@ -320,9 +320,9 @@ static inline bool cm_store_can_arrange(const cm_store_t *store)
 
 /* Replaces the blocks of all events from ordinal `from` on, which is the first of a block, by
  * blocks that have the same events in another order, and are one run. Everything before must be
- * arranged already, and everything must be committed. Ordinals from `from` on are given anew. It is
- * one transaction: readers and a process that is killed find the blocks from before or those from
- * after. CM_EINTERNAL when the number of events differs, and what `next` returns. */
+ * arranged already, and everything must be committed. Ordinals from `from` on are given again. It
+ * is one transaction: readers and a process that is killed find the blocks from before or those
+ * from after. CM_EINTERNAL when the number of events differs, and what `next` returns. */
 static inline int cm_store_arrange(cm_store_t *store, int64_t from, cm_store_arranged_fn next,
                                    void *context, cm_err_t *err)
 {

@@ -256,12 +256,13 @@ static void add_row(cm_buf_t *out, const cm_timelines_t *timelines, const cm_cro
 
 static void walk(cm_timelines_t *timelines, unsigned lanes, walked_t *walked, size_t *users)
 {
+    const cm_lane_view_t view = {.columns = columns, .from = INT64_MIN, .to = INT64_MAX};
     cm_crowd_t crowd;
     cm_err_t err;
     int rc = 0;
 
     for (unsigned number = 0; number < lanes; number++) {
-        cm_lane_t *lane = cm_lane_open(timelines, columns, number, lanes);
+        cm_lane_t *lane = cm_lane_open(timelines, &view, number, lanes);
         while ((rc = cm_lane_next(lane, &crowd, &err)) == 1) {
             uint32_t row = 0;
             assert_true(crowd.users == 1 || crowd.rows <= 4096);
@@ -400,7 +401,7 @@ static void several_passes(void **state)
     run_quick_commits(store);
     put_lines(store, lines, EVENTS, 10000);
     cm_timelines_options_t options = options_of(store, 3);
-    options.memory = EVENTS * 16; /* 11 for what is kept, so that 5 passes are needed */
+    options.memory = EVENTS * 16 + 3000 * 28; /* 11 and slices are kept: 5 passes are needed */
     columns = 1 << CM_COLUMN_URL | 1 << CM_COLUMN_NAME | 1 << CM_COLUMN_DEVICE;
     assert_opened(options, lines, EVENTS, 3);
     columns = all_columns;
@@ -503,7 +504,7 @@ static void columns_have_limits(void **state)
     assert_null(timelines);
     assert_string_equal(err.text, "2000 events need 1 MB of memory for this question, and 0 MB are "
                                   "allowed; allow more memory");
-    options.memory = EVENTS * 12 + 600;
+    options.memory = EVENTS * 12 + 600 + 50 * 28; /* and a slice for each user */
     options.stop = &stop;
     assert_int_equal(cm_timelines_open(&options, &timelines, &err), CM_ESTOP);
     stop = false;

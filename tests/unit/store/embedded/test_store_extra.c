@@ -8,7 +8,8 @@
 
 #include <sys/stat.h>
 
-static const char no_column[] = "ALTER TABLE block DROP COLUMN extra; DROP TABLE timeline; PRAGMA user_version = 1";
+static const char no_column[] =
+    "ALTER TABLE block DROP COLUMN extra; DROP TABLE timeline; PRAGMA user_version = 1";
 
 static int64_t number(const char *directory, const char *sql)
 {
