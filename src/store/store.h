@@ -41,10 +41,6 @@ typedef struct cm_block_ref {
     bool has_extra;        /* some event has an optional field */
     bool has_others;       /* some event is no page view */
     int64_t time_min, time_max;
-    /* Blocks of one run are in the order of timelines (cm_store_arrange()). */
-    int64_t run;    /* 0: its events are in the order of arrival */
-    int64_t period; /* of a run; its meaning is the arranger's (mill/timelines.h) */
-    bool copies;    /* of a run: its events are copies that do not count, in any order */
 } cm_block_ref_t;
 
 /* The ordinal behind the block's last event. */
@@ -147,16 +143,6 @@ typedef int (*cm_store_letter_fn)(void *context, const cm_store_letter_t *letter
 
 enum { CM_STORE_SECRET = 32 };
 
-/* A block that cm_store_arrange() writes: an encoded builder with events of one period. */
-typedef struct cm_store_arranged {
-    cm_builder_t *builder;
-    int64_t period;
-    bool copies; /* see cm_block_ref_t */
-} cm_store_arranged_t;
-
-/* Gives the next block, valid until the next call: 1; 0 when there is none left, or an error. */
-typedef int (*cm_store_arranged_fn)(void *context, cm_store_arranged_t *block, cm_err_t *err);
-
 /* What only a data directory has: positions of sources, the secret, dead letters. Each is described
  * at the function of its name below. A way to a directory (open.h) may have NULL for some of them,
  * as open.h says; these must not be called. */
@@ -184,9 +170,6 @@ typedef struct cm_store_ops {
     /* See cm_store_takes_blocks(). */
     int (*resolve)(cm_store_t *store, cm_builder_t *builder, cm_err_t *err);
     int (*append)(cm_store_t *store, cm_builder_t *builder, const cm_batch_t *rest, cm_err_t *err);
-    /* See cm_store_arrange(). */
-    int (*arrange)(cm_store_t *store, int64_t from, cm_store_arranged_fn next, void *context,
-                   cm_err_t *err);
     /* See cm_store_scan(). */
     int (*scan)(cm_store_t *store, cm_store_page_fn page, void *context, cm_account_t *account,
                 cm_err_t *err);
@@ -308,25 +291,6 @@ static inline int cm_store_append(cm_store_t *store, cm_builder_t *builder, cons
                                   cm_err_t *err)
 {
     return store->ops->append(store, builder, rest, err);
-}
-
-/* ---- the order of timelines ---- */
-
-/* Whether cm_store_arrange() can be called. */
-static inline bool cm_store_can_arrange(const cm_store_t *store)
-{
-    return store->ops->arrange != NULL;
-}
-
-/* Replaces the blocks of all events from ordinal `from` on, which is the first of a block, by
- * blocks that have the same events in another order, and are one run. Everything before must be
- * arranged already, and everything must be committed. Ordinals from `from` on are given again. It
- * is one transaction: readers and a process that is killed find the blocks from before or those
- * from after. CM_EINTERNAL when the number of events differs, and what `next` returns. */
-static inline int cm_store_arrange(cm_store_t *store, int64_t from, cm_store_arranged_fn next,
-                                   void *context, cm_err_t *err)
-{
-    return store->ops->arrange(store, from, next, context, err);
 }
 
 /* ---- servers ---- */

@@ -15,16 +15,11 @@
 
 enum {
     APPLICATION_ID = 0x434C4B4D, /* "CLKM" */
-    VERSION = 3,                 /* of earlier ones see upgrade() */
+    VERSION = 2,                 /* 1: blocks without optional fields, see upgrade() */
     BUSY_MS = 5000,              /* a reader may wait while the writer recovers the log */
     CLAIM_WAIT_MS = 2000,
     CLAIM_STEP_MS = 50,
 };
-
-/* Which blocks are in the order of timelines (arrange.h). `first` is that of a block. */
-#define TIMELINE_TABLE                                                                             \
-    "CREATE TABLE timeline (first INTEGER PRIMARY KEY, run INTEGER NOT NULL, period INTEGER NOT "  \
-    "NULL, copies INTEGER NOT NULL);"
 
 static const char schema[] =
     "CREATE TABLE block (\n"
@@ -52,7 +47,7 @@ static const char schema[] =
     "    time INTEGER NOT NULL,\n"
     "    origin TEXT NOT NULL,\n"
     "    reason TEXT NOT NULL,\n"
-    "    payload BLOB NOT NULL);\n" TIMELINE_TABLE CM_SETTING_TABLE CM_SETTING_NEW_STORE;
+    "    payload BLOB NOT NULL);\n" CM_SETTING_TABLE CM_SETTING_NEW_STORE;
 
 int cm_database_has(const cm_database_t *database, const char *table, bool *has, cm_err_t *err)
 {
@@ -199,26 +194,21 @@ static int check_version(cm_database_t *database, bool *empty, cm_err_t *err)
     return 0;
 }
 
-/* Changes a database of an earlier format to the present one, in one transaction: a process that is
- * killed leaves one or the other. No event is written: format 1 had no optional fields, and format
- * 2 no blocks in the order of timelines. */
+/* Changes a database of format 1 to the present one, in one transaction: a process that is killed
+ * leaves one or the other. Adding a column writes no row. */
 static int upgrade(cm_database_t *database, cm_err_t *err)
 {
     static const char doing[] = "changing the store to the format of this version";
-    char version[40];
 
-    snprintf(version, sizeof version, "PRAGMA user_version = %d", VERSION);
     int rc = cm_database_exec(database, "BEGIN IMMEDIATE", doing, err);
-    if (rc == 0 && database->version == 1)
+    if (rc == 0)
         rc = cm_database_exec(database,
                               "ALTER TABLE block ADD COLUMN extra BLOB;" CM_SETTING_TABLE
                               "INSERT OR REPLACE INTO setting SELECT '" CM_SETTING_WITHOUT_EXTRA
                               "', '1' FROM block LIMIT 1",
                               doing, err);
     if (rc == 0)
-        rc = cm_database_exec(database, TIMELINE_TABLE, doing, err);
-    if (rc == 0)
-        rc = cm_database_exec(database, version, doing, err);
+        rc = cm_database_exec(database, "PRAGMA user_version = 2", doing, err);
     if (rc == 0)
         rc = cm_database_exec(database, "COMMIT", doing, err);
     if (rc == 0)
@@ -293,7 +283,7 @@ int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err
         (rc = cm_wal_open(database->db, database->path, database->crashed, &database->wal, err)) <
             0 ||
         (empty && (rc = create_tables(database, err)) < 0) ||
-        (database->version < VERSION && (rc = upgrade(database, err)) < 0) ||
+        (database->version == 1 && (rc = upgrade(database, err)) < 0) ||
         (rc = cm_folder_sync(data_dir, err)) < 0)
         goto fail;
     cm_claim_settle(database->claim);

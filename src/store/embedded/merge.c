@@ -46,7 +46,7 @@ size_t cm_pieces_due(const cm_pieces_t *pieces, uint32_t limit)
         uint64_t sum = 0;
         uint32_t largest = 0;
         bool full = false;
-        while (run < pieces->count - pieces->arranged) {
+        while (run < pieces->count) {
             uint32_t size = pieces->sizes[pieces->count - 1 - run];
             if (tier_of(size) > tier)
                 break;
@@ -104,15 +104,11 @@ static int load_pieces(cm_pieces_t *pieces, const cm_database_t *database, const
 int cm_merge_load(cm_merge_t *merge, const cm_database_t *database, cm_err_t *err)
 {
     char sql[160];
-    int64_t arranged = 0;
 
     cm_merge_free(merge);
     int rc = load_pieces(&merge->blocks, database,
                          "SELECT first, count, keys_derived >> 2 FROM block ORDER BY first",
                          "event", err);
-    if (rc == 0)
-        rc = cm_database_int(database, "SELECT count(*) FROM timeline", 0, &arranged, err);
-    merge->blocks.arranged = (size_t)arranged;
     for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++) {
         snprintf(sql, sizeof sql,
                  "SELECT first, count, 0 FROM dictionary WHERE field = %d ORDER BY first", field);

@@ -30,7 +30,6 @@ typedef struct cm_pieces {
     uint32_t *counts; /* events or strings */
     uint32_t *sizes;  /* the same, or cm_block_size() */
     size_t count, cap;
-    size_t arranged; /* so many at the beginning are in the order of timelines, and never merged */
 } cm_pieces_t;
 
 void cm_pieces_add(cm_pieces_t *pieces, int64_t first, uint32_t count, uint32_t size);

@@ -24,20 +24,15 @@ typedef struct cm_store_embedded_reader {
 
 static int load_blocks(cm_store_embedded_reader_t *self, cm_err_t *err)
 {
-    /* By format. typeof() does not read the blob. */
-    static const char *const by_format[] = {
-        "SELECT first, count, keys_derived, time_min, time_max, 0, 0, 0, 0 FROM block ORDER BY "
-        "first",
-        "SELECT first, count, keys_derived, time_min, time_max, typeof(extra) = 'blob', 0, 0, 0 "
-        "FROM block ORDER BY first",
-        "SELECT first, count, keys_derived, time_min, time_max, typeof(extra) = 'blob', run, "
-        "period, "
-        "copies FROM block LEFT JOIN timeline USING (first) ORDER BY first",
-    };
+    /* typeof() does not read the blob. */
+    static const char old[] = "SELECT first, count, keys_derived, time_min, time_max, 0 FROM block "
+                              "ORDER BY first",
+                      now[] = "SELECT first, count, keys_derived, time_min, time_max, "
+                              "typeof(extra) = 'blob' FROM block ORDER BY first";
     sqlite3_stmt *select;
     size_t cap = 0;
     int64_t end = 0;
-    int step, rc = cm_database_prepare(self->database, by_format[self->database->version - 1],
+    int step, rc = cm_database_prepare(self->database, self->database->version == 1 ? old : now,
                                        &select, err);
     if (rc < 0)
         return rc;
@@ -54,10 +49,7 @@ static int load_blocks(cm_store_embedded_reader_t *self, cm_err_t *err)
                                 .has_others = sqlite3_column_int(select, 2) & CM_MERGE_HAS_OTHERS,
                                 .time_min = sqlite3_column_int64(select, 3),
                                 .time_max = sqlite3_column_int64(select, 4),
-                                .has_extra = sqlite3_column_int(select, 5) == 1,
-                                .run = sqlite3_column_int64(select, 6),
-                                .period = sqlite3_column_int64(select, 7),
-                                .copies = sqlite3_column_int(select, 8) != 0};
+                                .has_extra = sqlite3_column_int(select, 5) == 1};
         if (block.first != end || count < 1 || count > CM_BLOCK_EVENTS) {
             rc =
                 cm_fail(err, CM_ECORRUPT,

@@ -1,4 +1,3 @@
-#include "store/embedded/arrange.h"
 #include "store/embedded/internal.h"
 
 #include "store/block.h"
@@ -424,7 +423,6 @@ int cm_store_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_sto
     static const cm_store_ops_t store_ops = {.reader = embedded_reader,
                                              .resolve = embedded_resolve,
                                              .append = embedded_append,
-                                             .arrange = cm_store_embedded_arrange,
                                              .directory = &cm_store_embedded_directory};
     cm_database_t database;
 

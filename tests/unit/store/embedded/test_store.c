@@ -505,7 +505,7 @@ static void wrong_databases(void **state)
 
     cm_store_t *store = test_open(directory);
     cm_sink_close(&store->sink);
-    test_sql(directory, "PRAGMA user_version = 4");
+    test_sql(directory, "PRAGMA user_version = 3");
     assert_no_open(directory, CM_EVERSION, "was written by a newer Clickmill (format 3, ");
     test_remove(directory);
 }
