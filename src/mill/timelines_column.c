@@ -315,7 +315,8 @@ static void put_held(void *context, int number)
     }
 }
 
-/* Makes the array of a column, whose values had a byte each, as wide as `count` values need. */
+/* Makes the array of a column, whose values had a byte each, as wide as `count` values need. Rows
+ * may stand behind the first `rows` ones, because some between periods are not used. */
 static int widen(cm_timelines_t *timelines, int column, uint32_t count, cm_err_t *err)
 {
     cm_timelines_values_t *to = &timelines->columns[column];
@@ -324,12 +325,12 @@ static int widen(cm_timelines_t *timelines, int column, uint32_t count, cm_err_t
     int rc = make_values(timelines, column, count, err);
     if (rc < 0)
         return rc;
-    for (uint32_t row = 0; to->width == 2 && row < timelines->rows; row++)
+    for (int64_t row = 0; to->width == 2 && row < timelines->end; row++)
         ((uint16_t *)to->values)[row] = bytes[row];
-    for (uint32_t row = 0; to->width == 4 && row < timelines->rows; row++)
+    for (int64_t row = 0; to->width == 4 && row < timelines->end; row++)
         ((uint32_t *)to->values)[row] = bytes[row];
     free(bytes);
-    atomic_fetch_sub(&timelines->size, timelines->rows);
+    atomic_fetch_sub(&timelines->size, timelines->end);
     return 0;
 }
 

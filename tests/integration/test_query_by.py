@@ -115,6 +115,17 @@ def test_copies_that_differ(t):
         question_check.check(t, database, q.Question(by=by, measures=[*q.MEASURES, *OF_VALUE]))
 
 
+def test_copies_in_several_weeks(t):
+    """Copies leave rows between the weeks unused; columns get wider while blocks are read."""
+    events = [{"row_key": "k%d" % number, "user_id": "ann", "timestamp": 1767225600000 + number * 3600000,
+               "url": "/", "props": {"value": "text%d" % number}} for number in range(700)]
+    for begin in range(600, -1, -100):  # the last rows are written first
+        t.ingest(question_events.written(2 * events[begin:begin + 100]))
+    lines = question_plain.timelines(events)
+    question = q.Question(by=["props.value"], measures=["clicks"])
+    same_groups(t, groups_of(t, question), as_fractions(question_plain.answer(lines, question)), "values")
+
+
 def test_a_store_of_format_1(t):
     """It is asked as it is, and after its first writer has changed it and added an event."""
     test_format_1.restore(t)
