@@ -226,8 +226,12 @@ static void add_behind(cm_lane_t *lane, const cm_slice_t *slice)
         after = CM_CROWD_NONE;
     } else if (after != CM_CROWD_NONE) {
         const uint32_t last = latest_view(lane->timelines, slice);
-        if (last != CM_CROWD_NONE && after - last <= lane->view.timeout)
+        if (last != CM_CROWD_NONE && after - last <= lane->view.timeout) {
             after = add_session(lane, slice, last);
+        } else if (last == CM_CROWD_NONE && lane->view.first) { /* the first one comes later */
+            add_piece(lane, lane->timelines->first_view[slice->rank], 1);
+            after = CM_CROWD_NONE;
+        }
     }
     lane->after[lane->users] = after;
 }
