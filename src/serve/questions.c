@@ -22,7 +22,8 @@ typedef struct moment {
     cm_readers_t readers;
     cm_timelines_t *timelines;
     cm_attribution_rules_t *rules;
-    cm_buf_t sites; /* of the configuration and of imports */
+    cm_buf_t sites;    /* of the configuration and of imports */
+    cm_buf_t identity; /* of the store; empty: there is none */
     bool daily;
     int64_t end; /* the ordinal behind the last event */
 } moment_t;
@@ -55,6 +56,7 @@ static void moment_free(moment_t *moment)
     cm_store_close(moment->store);
     cm_attribution_rules_free(moment->rules);
     cm_buf_free(&moment->sites);
+    cm_buf_free(&moment->identity);
     free(moment);
 }
 
@@ -82,6 +84,8 @@ static int open_store(const cm_questions_settings_t *settings, moment_t *moment,
         return 0;
     }
     if (rc == 0)
+        cm_store_identity(moment->store, &moment->identity);
+    if (rc == 0)
         rc = cm_store_sites(moment->store, &moment->sites, err);
     if (rc == 0)
         rc = cm_store_daily(moment->store, &daily, err);
@@ -99,12 +103,16 @@ static int find_end(moment_t *moment, cm_err_t *err)
     return rc;
 }
 
+static bool same_text(const cm_buf_t *a, const cm_buf_t *b)
+{
+    return cm_str_equal((cm_str_t){a->data, a->len}, (cm_str_t){b->data, b->len});
+}
+
 /* The current moment still is what the store has. */
 static bool is_current(const moment_t *current, const moment_t *now)
 {
     return current != NULL && current->end == now->end && current->daily == now->daily &&
-           cm_str_equal((cm_str_t){current->sites.data, current->sites.len},
-                        (cm_str_t){now->sites.data, now->sites.len});
+           same_text(&current->sites, &now->sites) && same_text(&current->identity, &now->identity);
 }
 
 static int put_in_order(cm_questions_t *questions, moment_t *moment, cm_err_t *err)
@@ -254,8 +262,11 @@ static void make_tag(cm_questions_asking_t *asking, cm_str_t text)
         cm_buf_printf(&all, "%lld %lld %lld %lld ", (long long)span.from, (long long)span.to,
                       (long long)before.from, (long long)before.to);
     }
-    cm_buf_printf(&all, "%lld %lld %d ", (long long)moment->end,
+    /* Another version may have another table of referrers. */
+    cm_buf_printf(&all, "%s %lld %lld %d ", CM_VERSION, (long long)moment->end,
                   (long long)settings->session_timeout, moment->daily);
+    cm_buf_add(&all, moment->identity.data, moment->identity.len);
+    cm_buf_add_char(&all, '\n');
     cm_buf_add_str(&all, (cm_str_t){moment->sites.data, moment->sites.len});
     cm_buf_add_char(&all, '\n');
     cm_buf_add_text(&all, settings->given.attribution.ignored != NULL

@@ -158,6 +158,7 @@ typedef struct cm_store_directory_ops {
     int (*daily)(cm_store_t *store, bool *daily, cm_err_t *err);
     void (*share)(cm_store_t *store, bool answers, const cm_log_t *log);
     int64_t (*size)(const cm_store_t *store);
+    void (*identity)(const cm_store_t *store, cm_buf_t *text);
     int (*each_letter)(cm_store_t *store, int64_t id, int64_t limit, cm_store_letter_fn take,
                        void *context, cm_err_t *err);
     int (*forget_letter)(cm_store_t *store, int64_t id, cm_err_t *err);
@@ -382,6 +383,13 @@ static inline int cm_store_add_site(cm_store_t *store, const char *host, cm_err_
 static inline int cm_store_sites(cm_store_t *store, cm_buf_t *hosts, cm_err_t *err)
 {
     return store->ops->directory->sites(store, hosts, err);
+}
+
+/* Appends what tells a directory that is open for reading from one that was put in its place, also
+ * where both have as many events. */
+static inline void cm_store_identity(const cm_store_t *store, cm_buf_t *text)
+{
+    store->ops->directory->identity(store, text);
 }
 
 /* Records, with the next commit, that the store has user ids which are valid for one UTC day. */

@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import os
+import shutil
 import socket
 import threading
 import time
@@ -128,6 +129,23 @@ def test_unchanged_until_the_store_grows(t):
     t.until(lambda: server.fetch(path, **{"If-None-Match": headers["ETag"]})[0] == 200, "it changes")
     t.true(time.monotonic() - began < stretched(2), "within a second, and the time to answer")
     t.equal(server.ask(("by", ""), ("measures", "events"))["total"], {"events": 5}, "one more")
+
+
+def test_a_store_in_place_of_another(t):
+    """It is answered from, also where it has as many events; a browser does not keep the answer of the other."""
+    t.ingest(events())
+    server = Server(t)
+    path = path_of(("by", ""), ("measures", "clicks"))
+    _, body, headers = server.fetch(path)
+    t.equal(json.loads(body)["total"], {"clicks": 3}, "before")
+    shutil.rmtree(t.path("data"))
+    t.ingest([event("eve", "/%d" % at, at) for at in range(4)])
+    t.until(lambda: server.ask(("by", ""), ("measures", "clicks"))["total"] == {"clicks": 4}, "the other store")
+    t.equal(server.fetch(path, **{"If-None-Match": headers["ETag"]})[0], 200, "the tag of the first one")
+    server.process.stop()
+    shutil.rmtree(t.path("data"))
+    t.ingest([event("eve", "/%d" % at, at) for at in range(3)] + [event("eve", "/", 9, name="buy")])
+    t.equal(Server(t).fetch(path, **{"If-None-Match": headers["ETag"]})[0], 200, "after a new start")
 
 
 def test_before_the_first_event(t):

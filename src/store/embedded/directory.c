@@ -3,7 +3,9 @@
 #include "store/embedded/dead.h"
 #include "store/embedded/setting.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 /* ---- positions, the secret ---- */
 
@@ -282,6 +284,7 @@ typedef struct read_store {
     cm_store_t store; /* first */
     char *data_dir;
     cm_database_t database;
+    cm_buf_t identity;
 } read_store_t;
 
 static int read_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
@@ -306,11 +309,35 @@ static int read_sites(cm_store_t *store, cm_buf_t *hosts, cm_err_t *err)
     return sites(&((read_store_t *)store)->database, hosts, err);
 }
 
+static void read_identity(const cm_store_t *store, cm_buf_t *text)
+{
+    const cm_buf_t *identity = &((const read_store_t *)store)->identity;
+
+    cm_buf_add(text, identity->data, identity->len);
+}
+
+/* The file, and when it was made: the number of a deleted file is used again. */
+static void find_identity(const char *data_dir, cm_buf_t *identity)
+{
+    struct statx info;
+    cm_buf_t path = CM_BUF_INIT;
+
+    cm_buf_printf(&path, "%s/clickmill.db", data_dir);
+    if (statx(AT_FDCWD, path.data, 0, STATX_INO | STATX_BTIME, &info) == 0) {
+        const bool born = (info.stx_mask & STATX_BTIME) != 0; /* not all file systems know it */
+        cm_buf_printf(identity, "%u %u %llu %lld %u", info.stx_dev_major, info.stx_dev_minor,
+                      (unsigned long long)info.stx_ino, born ? (long long)info.stx_btime.tv_sec : 0,
+                      born ? info.stx_btime.tv_nsec : 0);
+    }
+    cm_buf_free(&path);
+}
+
 static void read_close(cm_sink_t *sink)
 {
     read_store_t *self = (read_store_t *)sink;
 
     cm_database_close(&self->database);
+    cm_buf_free(&self->identity);
     free(self->data_dir);
     free(self);
 }
@@ -318,18 +345,25 @@ static void read_close(cm_sink_t *sink)
 int cm_store_embedded_open_read(const char *data_dir, cm_store_t **store, cm_err_t *err)
 {
     static const cm_sink_ops_t sink_ops = {.close = read_close};
-    static const cm_store_directory_ops_t directory = {
-        .sites = read_sites, .daily = read_daily, .each_letter = read_letters};
+    static const cm_store_directory_ops_t directory = {.sites = read_sites,
+                                                       .daily = read_daily,
+                                                       .each_letter = read_letters,
+                                                       .identity = read_identity};
     static const cm_store_ops_t store_ops = {.reader = read_reader, .directory = &directory};
     cm_database_t database;
+    cm_buf_t identity = CM_BUF_INIT;
 
+    find_identity(data_dir, &identity); /* first: a file that comes later has another one */
     int rc = cm_database_open_read(data_dir, &database, err);
-    if (rc < 0)
+    if (rc < 0) {
+        cm_buf_free(&identity);
         return rc;
+    }
     read_store_t *self = cm_alloc_zero(1, sizeof *self);
     *self = (read_store_t){.store = {.sink = {&sink_ops}, .ops = &store_ops},
                            .data_dir = cm_strdup(data_dir),
-                           .database = database};
+                           .database = database,
+                           .identity = identity};
     *store = &self->store;
     return 0;
 }
