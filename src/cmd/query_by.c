@@ -142,6 +142,7 @@ static int ask(cm_app_t *app, asking_t *self, const cm_question_t *question, cm_
                                       .rules = self->rules,
                                       .session_timeout = app->global.session_timeout,
                                       .memory = app->global.memory,
+                                      .memory_name = "--memory",
                                       .stop = app->stop,
                                       .gives_up = show_progress,
                                       .context = self};

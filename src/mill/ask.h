@@ -31,6 +31,7 @@ typedef struct cm_ask_options {
     int64_t session_timeout;             /* ms; a longer gap ends a session */
     int threads;                         /* 0: one per processor */
     int64_t memory;                      /* bytes that the groups may take; 0: no limit */
+    const char *memory_name;             /* the setting that says so, for messages */
     const atomic_bool *stop;             /* when it becomes true, CM_ESTOP; may be NULL */
     /* Asked from time to time by the calling thread; true: the answer is not wanted any more,
      * CM_ESTOP. NULL: never. */

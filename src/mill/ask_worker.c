@@ -240,9 +240,9 @@ int cm_ask_worker_take(cm_ask_worker_t *worker, const cm_crowd_t *crowd, int64_t
     cm_arena_reset(&worker->arena);
     if (memory > 0 && worker->size > memory)
         return cm_fail(err, CM_ENOMEM,
-                       "the answer has so many groups that they take more than %lld MiB: ask for "
-                       "fewer dimensions, a shorter span or with a filter",
-                       (long long)(memory >> 20));
+                       "the answer has more groups than %s allows; ask with fewer dimensions, a "
+                       "shorter span, or conditions",
+                       worker->plan->options->memory_name);
     return 0;
 }
 

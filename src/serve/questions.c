@@ -396,6 +396,7 @@ int cm_questions_answer(cm_questions_asking_t *asking, bool (*gives_up)(void *co
                                       .rules = asking->moment->rules,
                                       .session_timeout = questions->settings.session_timeout,
                                       .memory = questions->settings.given.memory,
+                                      .memory_name = "serve.question_memory",
                                       .stop = &questions->stopping,
                                       .gives_up = gives_up,
                                       .context = context};
@@ -408,10 +409,6 @@ int cm_questions_answer(cm_questions_asking_t *asking, bool (*gives_up)(void *co
     int rc = cm_report_make_all(&options, &facts, list, asking->count, reports, err);
     if (rc == 0)
         add_answers(asking, reports, body);
-    else if (rc == CM_ENOMEM)
-        cm_fail(err, CM_ENOMEM,
-                "the answer has more groups than serve.question_memory allows; ask with fewer "
-                "dimensions, a shorter span, or conditions");
     for (size_t q = 0; q < asking->count; q++)
         cm_report_free(&reports[q]);
     free(reports);

@@ -148,7 +148,6 @@ static int read_one(enum param param, const char *value, cm_question_text_t *tex
         return 0;
     case VALUES: /* of one dimension, with their events */
         text->by = value;
-        text->measures = "events";
         return 0;
     case REVERSE:
         return read_switch(param, value, &text->reverse, err);
@@ -190,20 +189,33 @@ int cm_questions_read(cm_str_t given, size_t number, int64_t now, cm_question_t 
     enum param param;
     const char *value;
     size_t begun = 0; /* questions */
+    bool values = false;
     int rc = 0;
 
     *question = (cm_question_t){.arena = CM_ARENA_INIT};
     *format = (cm_questions_format_t){.csv = false};
     while (rc == 0 && next(&given, &param, &value)) {
         begun += begins(param);
-        if (begun == 0 || begun == number + 1)
-            rc = read_one(param, value, &text, &lists, format, err);
+        if (begun != 0 && begun != number + 1)
+            continue;
+        values |= param == VALUES;
+        rc = read_one(param, value, &text, &lists, format, err);
     }
     if (rc == 0 && text.by == NULL)
         rc = cm_fail(err, CM_EUSAGE, "by must name dimensions; an empty one is the total");
     if (rc == 0 && format->safe && !format->csv)
         rc = cm_fail(err, CM_EUSAGE, "safe is of CSV: give format=csv with it");
-    return rc == 0 ? cm_question_parse(&text, question, err) : rc;
+    if (rc == 0 && values && text.measures != NULL)
+        rc = cm_fail(err, CM_EUSAGE,
+                     "values lists the values of a dimension with their events; for other "
+                     "measures ask with by");
+    if (rc == 0 && values)
+        text.measures = "events";
+    if (rc == 0)
+        rc = cm_question_parse(&text, question, err);
+    if (rc == 0 && values && question->dim_count != 1)
+        rc = cm_fail(err, CM_EUSAGE, "values wants one dimension, not %zu", question->dim_count);
+    return rc;
 }
 
 int cm_questions_check(cm_str_t text, cm_questions_format_t *format, cm_err_t *err)

@@ -89,6 +89,12 @@ def test_what_is_wrong(t):
              (("by", ""), ("by", "url"), ("format", "csv"))),
             ("a request has at most 32 questions, not 33", (("by", ""),) * 33),
             ("limit must be a number from 1 to 10000", (("by", ""), ("limit", "0"))),
+            ("values wants one dimension, not 2", (("values", "url,country"),)),
+            ("values wants one dimension, not 0", (("values", ""),)),
+            ("values lists the values of a dimension with their events; for other measures ask with by",
+             (("values", "url"), ("measures", "clicks"))),
+            ("values lists the values of a dimension with their events; for other measures ask with by",
+             (("measures", "clicks"), ("by", ""), ("values", "url"))),
             ("reverse must be 0 or 1", (("by", ""), ("reverse", "yes"))),
             ("safe is of CSV: give format=csv with it", (("by", ""), ("safe", "1"))),
             ("105192 rows are more than 100000: ask with a longer step, a shorter span",
@@ -170,6 +176,11 @@ def test_limits(t):
             {"error": "the answer has more groups than serve.question_memory allows; ask with fewer "
                       "dimensions, a shorter span, or conditions"}, "memory")
     t.equal(server.ask(("by", ""), ("measures", "events"))["total"], {"events": 60_000}, "it goes on")
+    small = Server(t, "--memory", "1500k")
+    t.equal(small.ask(("by", ""), ("measures", "events"))["total"], {"events": 60_000}, "the order fits")
+    t.equal(small.ask(("by", "url"), status=503),
+            {"error": "60000 events need 2 MB of memory for this question, and 1 MB are allowed; allow more memory"},
+            "not the memory of groups")
     hurried = Server(t, "--question-time", "1ms")
     t.equal(hurried.ask(("by", "url"), ("measures", "all"), status=503),
             {"error": "the answer takes longer than serve.question_time allows; ask for a shorter span, "
