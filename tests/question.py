@@ -227,39 +227,6 @@ def moved(ms, zone, change):
     return first_at(datetime.combine(change(at.date()), at.time()), zone)
 
 
-def instant(text, zone, now):
-    """The instant of --from or --to, in ms."""
-    if text == "today":
-        return first_instant(local(now, zone).date(), zone)
-    ago = re.fullmatch(r"-(\d+)([dh])", text)
-    if ago and ago.group(2) == "d":
-        return first_instant(local(now, zone).date() - timedelta(days=int(ago.group(1))), zone)
-    if ago:
-        return now - int(ago.group(1)) * 3600000
-    if len(text) == 10:
-        return first_instant(date.fromisoformat(text), zone)
-    passed = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=timezone.utc)
-    return passed // timedelta(milliseconds=1)
-
-
-def a_year_before(day):
-    return day.replace(year=day.year - 1, day=min(day.day, 28) if day.month == 2 else day.day)
-
-
-def end_a_year_before(day):
-    """The 28th is the last day of a span that ends before the 29th of February, and so it is a year before."""
-    return date(day.year - 1, 3, 1) if (day.month, day.day) == (2, 29) else a_year_before(day)
-
-
-def moved(ms, zone, change):
-    """The same local time of another date."""
-    at = local(ms, zone)
-    if is_midnight(ms, zone):
-        return first_instant(change(at.date()), zone)
-    there = datetime.combine(change(at.date()), at.time(), ZoneInfo(zone))
-    return (there.astimezone(timezone.utc) - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(milliseconds=1)
-
-
 def label(ms, zone, name):
     """The text of an instant's hour, day, week, month, weekday or hour of the day."""
     at = local(ms, zone)

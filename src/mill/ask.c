@@ -1,12 +1,11 @@
 #include "mill/ask.h"
 
 #include "mill/ask_worker.h"
+#include "mill/team.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-enum { THREADS_MAX = 64, LANES_PER_THREAD = 8 };
+enum { LANES_PER_THREAD = 8 };
 
 struct cm_groups {
     cm_features_t *features; /* held, for strings */
@@ -23,6 +22,7 @@ struct cm_groups {
 
 typedef struct walk {
     const cm_ask_plan_t *plan;
+    struct walker *walkers;
     int threads;
     unsigned lanes;
     atomic_uint next;  /* lane */
@@ -64,41 +64,31 @@ static void take_lane(walker_t *walker, unsigned number)
     cm_lane_close(lane);
 }
 
-static void *walk_lanes(void *context)
+static void walk_lanes(void *context, int number)
 {
-    walker_t *walker = context;
+    walker_t *walker = &((walk_t *)context)->walkers[number];
+    walk_t *walk = walker->walk;
 
     while (!is_over(walker)) {
-        const unsigned number = atomic_fetch_add(&walker->walk->next, 1);
-        if (number >= walker->walk->lanes)
-            return NULL;
-        take_lane(walker, number);
+        const unsigned lane = atomic_fetch_add(&walk->next, 1);
+        if (lane >= walk->lanes)
+            return;
+        take_lane(walker, lane);
     }
-    atomic_store(&walker->walk->ended, true);
-    return NULL;
+    atomic_store(&walk->ended, true);
 }
 
 /* Runs all walkers, the first of them on this thread, and returns the first failure. */
-static int run_walkers(walker_t *walkers, int count, cm_err_t *err)
+static int run_walkers(walk_t *walk, cm_err_t *err)
 {
-    pthread_t threads[THREADS_MAX];
-    bool started[THREADS_MAX] = {false};
-    int rc = 0;
-
-    for (int i = 1; i < count; i++)
-        started[i] = pthread_create(&threads[i], NULL, walk_lanes, &walkers[i]) == 0;
-    walk_lanes(&walkers[0]);
-    for (int i = 1; i < count; i++) {
-        if (started[i])
-            pthread_join(threads[i], NULL);
-    }
-    for (int i = 0; rc == 0 && i < count; i++) {
-        if (walkers[i].rc < 0) {
-            rc = walkers[i].rc;
-            *err = walkers[i].err;
+    cm_team_run(walk->threads, walk_lanes, walk);
+    for (int i = 0; i < walk->threads; i++) {
+        if (walk->walkers[i].rc < 0) {
+            *err = walk->walkers[i].err;
+            return walk->walkers[i].rc;
         }
     }
-    return rc;
+    return 0;
 }
 
 /* ---- groups ---- */
@@ -221,25 +211,19 @@ void cm_groups_free(cm_groups_t *groups)
 
 /* ---- asking ---- */
 
-static int thread_count(int wanted)
-{
-    const int threads = wanted > 0 ? wanted : (int)sysconf(_SC_NPROCESSORS_ONLN);
-
-    return threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
-}
-
 static int walk(const cm_ask_plan_t *plan, cm_asked_t *asked, cm_err_t *err)
 {
-    walk_t walk = {.plan = plan, .threads = thread_count(plan->options->threads)};
+    walk_t walk = {.plan = plan, .threads = cm_team_size(plan->options->threads)};
     walker_t *walkers = cm_alloc_zero((size_t)walk.threads, sizeof *walkers);
 
+    walk.walkers = walkers;
     walk.lanes = walk.threads == 1 ? 1 : (unsigned)walk.threads * LANES_PER_THREAD;
     for (int i = 0; i < walk.threads; i++) {
         walkers[i].walk = &walk;
         walkers[i].calling = i == 0;
         cm_ask_worker_init(&walkers[i].worker, plan);
     }
-    const int rc = run_walkers(walkers, walk.threads, err);
+    const int rc = run_walkers(&walk, err);
     for (int i = 1; rc == 0 && i < walk.threads; i++)
         cm_ask_worker_merge(&walkers[0].worker, &walkers[i].worker);
     for (size_t i = 0; rc == 0 && i < plan->count; i++)
