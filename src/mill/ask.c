@@ -37,13 +37,18 @@ typedef struct walker {
     cm_err_t err;
 } walker_t;
 
+int cm_ask_check(const cm_ask_options_t *options, cm_err_t *err)
+{
+    if ((options->stop != NULL && atomic_load(options->stop)) ||
+        (options->gives_up != NULL && options->gives_up(options->context)))
+        return cm_fail(err, CM_ESTOP, "the question was given up");
+    return 0;
+}
+
 static bool is_over(walker_t *walker)
 {
-    const cm_ask_options_t *options = walker->walk->plan->options;
-
-    if (walker->calling && ((options->stop != NULL && atomic_load(options->stop)) ||
-                            (options->gives_up != NULL && options->gives_up(options->context))))
-        walker->rc = cm_fail(&walker->err, CM_ESTOP, "the question was given up");
+    if (walker->calling && walker->rc == 0)
+        walker->rc = cm_ask_check(walker->walk->plan->options, &walker->err);
     return walker->rc < 0 || atomic_load(&walker->walk->ended);
 }
 

@@ -51,6 +51,15 @@ typedef struct cm_asked {
  * timelines return. */
 int cm_ask(const cm_ask_options_t *options, cm_asked_t *asked, size_t count, cm_err_t *err);
 
+/* CM_ESTOP when the answer is not wanted any more. For the calling thread. */
+int cm_ask_check(const cm_ask_options_t *options, cm_err_t *err);
+
+/* The same while the values 1, 2, ... of a column are gone through: asks for few of them. */
+static inline int cm_ask_check_at(const cm_ask_options_t *options, uint32_t value, cm_err_t *err)
+{
+    return value % 4096 == 0 ? cm_ask_check(options, err) : 0;
+}
+
 /* The groups, in no order. Groups in which nothing but engagement falls are not among them. */
 size_t cm_groups_count(const cm_groups_t *groups);
 cm_group_t cm_groups_at(const cm_groups_t *groups, size_t number);

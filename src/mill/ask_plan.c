@@ -111,7 +111,7 @@ int cm_ask_plan_make(const cm_ask_options_t *options, const cm_asked_t *asked, s
     plan->facts |= plan->features->sessions || plan->engaged;
     if (plan->engaged)
         also = 1u << CM_COLUMN_URL | 1u << CM_COLUMN_ENGAGED;
-    rc = cm_features_prepare(plan->features, also, err);
+    rc = cm_features_prepare(plan->features, also, options, err);
     plan->view = view_of(plan);
     return rc;
 }

@@ -36,15 +36,17 @@ void cm_credits_init(cm_credits_t *credits, const cm_timelines_t *timelines,
 }
 
 /* Urls of one host mostly follow each other, so the host of the one before is compared first. */
-static void find_hosts(cm_credits_t *credits)
+static int find_hosts(cm_credits_t *credits, const cm_ask_options_t *options, cm_err_t *err)
 {
     const uint32_t count = cm_timelines_value_count(credits->timelines, CM_COLUMN_URL);
     cm_buf_t scratch = CM_BUF_INIT;
     cm_dict_t hosts = CM_DICT_INIT;
     cm_str_t before = {NULL, 0};
+    int rc = 0;
 
     credits->hosts = cm_alloc_zero(count, sizeof *credits->hosts);
-    for (uint32_t url = 1; url < count; url++) {
+    for (uint32_t url = 1; rc == 0 && url < count; url++) {
+        rc = cm_ask_check_at(options, url, err);
         const cm_str_t host =
             cm_url_host(cm_timelines_string(credits->timelines, CM_COLUMN_URL, url));
         if (url > 1 && cm_str_equal(host, before)) {
@@ -59,6 +61,7 @@ static void find_hosts(cm_credits_t *credits)
     }
     cm_dict_free(&hosts);
     cm_buf_free(&scratch);
+    return rc;
 }
 
 /* The values of a campaign; false when it has none. */
@@ -76,17 +79,20 @@ static bool put_campaign(cm_credits_t *credits, const cm_campaign_t *campaign, c
     return any;
 }
 
-static void find_campaigns(cm_credits_t *credits)
+static int find_campaigns(cm_credits_t *credits, const cm_ask_options_t *options, cm_err_t *err)
 {
     const uint32_t count = cm_timelines_value_count(credits->timelines, CM_COLUMN_URL);
     cm_arena_t arena = CM_ARENA_INIT;
+    int rc = 0;
 
     credits->campaigns = cm_alloc_zero(count, sizeof *credits->campaigns);
     credits->named_count = 1;
-    for (uint32_t url = 1; url < count; url++) {
+    for (uint32_t url = 1; rc == 0 && url < count; url++) {
+        rc = cm_ask_check_at(options, url, err);
         const cm_str_t text = cm_timelines_string(credits->timelines, CM_COLUMN_URL, url);
         cm_campaign_t campaign = {0};
         cm_credit_t values;
+        cm_arena_reset(&arena);
         cm_campaign_fill(text, &arena, &campaign);
         if (!put_campaign(credits, &campaign, &values))
             continue;
@@ -99,6 +105,7 @@ static void find_campaigns(cm_credits_t *credits)
         credits->named[credits->named_count++] = values;
     }
     cm_arena_free(&arena);
+    return rc;
 }
 
 /* The dictionaries begin with the strings of the columns, so that a column's values stay valid. */
@@ -113,13 +120,16 @@ static void take_columns(cm_credits_t *credits)
     }
 }
 
-void cm_credits_prepare(cm_credits_t *credits, bool campaigns)
+int cm_credits_prepare(cm_credits_t *credits, bool campaigns, const cm_ask_options_t *options,
+                       cm_err_t *err)
 {
-    find_hosts(credits);
-    if (campaigns) {
+    int rc = find_hosts(credits, options, err);
+
+    if (rc == 0 && campaigns) {
         take_columns(credits);
-        find_campaigns(credits);
+        rc = find_campaigns(credits, options, err);
     }
+    return rc;
 }
 
 cm_str_t cm_credits_string(cm_credits_t *credits, cm_credit_field_t field, uint32_t value)

@@ -9,7 +9,7 @@
 #define CM_MILL_CREDIT_H
 
 #include "enrich/attribution.h"
-#include "mill/timelines.h"
+#include "mill/ask.h"
 
 #include <pthread.h>
 
@@ -53,7 +53,8 @@ void cm_credits_init(cm_credits_t *credits, const cm_timelines_t *timelines,
 
 /* Finds the hosts of all urls and, if `campaigns`, what they name in their queries. The columns of
  * CM_CREDIT_COLUMNS were read. */
-void cm_credits_prepare(cm_credits_t *credits, bool campaigns);
+int cm_credits_prepare(cm_credits_t *credits, bool campaigns, const cm_ask_options_t *options,
+                       cm_err_t *err);
 
 /* The string of a value above 0. */
 cm_str_t cm_credits_string(cm_credits_t *credits, cm_credit_field_t field, uint32_t value);

@@ -126,23 +126,27 @@ static cm_str_t map_string(const cm_dim_t *dim, cm_str_t string, cm_arena_t *are
     }
 }
 
-static void make_map(cm_features_t *features, cm_feature_t *feature)
+static int make_map(cm_features_t *features, cm_feature_t *feature, const cm_ask_options_t *options,
+                    cm_err_t *err)
 {
     const uint32_t count = cm_timelines_value_count(features->timelines, feature->column);
     cm_arena_t arena = CM_ARENA_INIT;
     cm_buf_t scratch = CM_BUF_INIT;
+    int rc = 0;
 
     feature->map = cm_alloc_zero(count, sizeof *feature->map);
-    for (uint32_t value = 1; value < count; value++) {
+    for (uint32_t value = 1; rc == 0 && value < count; value++) {
         const cm_str_t string = map_string(
             &feature->dim, cm_timelines_string(features->timelines, feature->column, value), &arena,
             &scratch);
         if (string.len > 0)
             feature->map[value] = 1 + cm_dict_put(&feature->strings, string);
         cm_arena_reset(&arena);
+        rc = cm_ask_check_at(options, value, err);
     }
     cm_arena_free(&arena);
     cm_buf_free(&scratch);
+    return rc;
 }
 
 static bool is_mapped(cm_facet_t facet)
@@ -150,22 +154,21 @@ static bool is_mapped(cm_facet_t facet)
     return facet == CM_FACET_PATH || facet == CM_FACET_HOST || facet == CM_FACET_PROP;
 }
 
-int cm_features_prepare(cm_features_t *features, uint32_t also, cm_err_t *err)
+int cm_features_prepare(cm_features_t *features, uint32_t also, const cm_ask_options_t *options,
+                        cm_err_t *err)
 {
     bool referrers = features->from_credits;
 
     features->columns |= also;
     int rc = cm_timelines_need_all(features->timelines, features->columns, err);
-    if (rc < 0)
-        return rc;
-    for (size_t i = 0; i < features->count; i++) {
+    for (size_t i = 0; rc == 0 && i < features->count; i++) {
         referrers |= features->list[i].dim.facet == CM_FACET_REFERRER;
         if (is_mapped(features->list[i].dim.facet))
-            make_map(features, &features->list[i]);
+            rc = make_map(features, &features->list[i], options, err);
     }
-    if (referrers)
-        cm_credits_prepare(&features->credits, features->from_credits);
-    return 0;
+    if (rc == 0 && referrers)
+        rc = cm_credits_prepare(&features->credits, features->from_credits, options, err);
+    return rc;
 }
 
 cm_str_t cm_feature_string(const cm_features_t *features, size_t number, uint32_t value,

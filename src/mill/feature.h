@@ -11,6 +11,7 @@
 #define CM_MILL_FEATURE_H
 
 #include "enrich/attribution.h"
+#include "mill/ask.h"
 #include "mill/credit.h"
 #include "mill/facts.h"
 #include "mill/question.h"
@@ -47,7 +48,8 @@ int cm_features_add(cm_features_t *features, const cm_dim_t *dim, const cm_zone_
 
 /* Reads the columns that the features and `also` (a mask) need, and makes maps of them. Call it
  * once, when all features are added. */
-int cm_features_prepare(cm_features_t *features, uint32_t also, cm_err_t *err);
+int cm_features_prepare(cm_features_t *features, uint32_t also, const cm_ask_options_t *options,
+                        cm_err_t *err);
 
 /* The string of a value above 0. A time is written into `arena`. */
 cm_str_t cm_feature_string(const cm_features_t *features, size_t number, uint32_t value,

@@ -198,10 +198,84 @@ static void spans_read_only_their_weeks(void **state)
     assert_true(answers > ROUNDS);
 }
 
+/* ---- giving up ---- */
+
+enum { URLS = 20000, PER_4096_URLS = URLS / 4096 };
+
+typedef struct client {
+    int asked, leaves; /* at the question of that number; 0: never */
+} client_t;
+
+static bool has_left(void *context)
+{
+    client_t *client = context;
+
+    return ++client->asked == client->leaves;
+}
+
+static int set_up_urls(void **state)
+{
+    static world_t world;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    world = (world_t){.store = cm_memory_new()};
+    for (int i = 0; i < URLS; i++) {
+        char url[60];
+        const int len = snprintf(url, sizeof url, "https://s%d.example/%d?utm_term=%d", i, i, i);
+        cm_event_t event = test_event("ann", monday + i, "", "Chile", NULL);
+        event.url = cm_arena_copy(&batch.arena, (cm_str_t){url, (size_t)len});
+        test_add(&batch, event);
+    }
+    test_put(world.store, &batch);
+    test_commit(world.store);
+    cm_batch_free(&batch);
+    const cm_timelines_options_t options = {
+        .threads = 1, .reader = cm_store_reader_of, .context = world.store};
+    assert_ok(cm_timelines_open(&options, &world.timelines, &err), err);
+    assert_ok(cm_attribution_rules_new(NULL, NULL, &world.rules, &err), err);
+    *state = &world;
+    return 0;
+}
+
+/* How often the client is asked for; `rc`: what the question returns. */
+static int ask_client(const world_t *world, const char *by, int leaves, int rc)
+{
+    client_t client = {.leaves = leaves};
+    const cm_ask_options_t options = {.timelines = world->timelines,
+                                      .rules = world->rules,
+                                      .session_timeout = 1800000,
+                                      .threads = 1,
+                                      .gives_up = has_left,
+                                      .context = &client};
+    cm_question_t question_of = question(by, NULL, NULL);
+    cm_asked_t asked = {.question = &question_of, .span = CM_SPAN_ALL};
+    cm_err_t err;
+
+    assert_int_equal(cm_ask(&options, &asked, 1, &err), rc);
+    cm_groups_free(asked.groups);
+    cm_question_free(&question_of);
+    return client.asked;
+}
+
+/* The work before the walk, which grows with the values of columns, is given up as well. */
+static void columns_of_many_values_are_given_up(void **state)
+{
+    const world_t *world = *state;
+    const int total = ask_client(world, "", 0, 0);
+
+    assert_int_equal(ask_client(world, "path", 0, 0), total + PER_4096_URLS);
+    assert_int_equal(ask_client(world, "source", 0, 0), total + 2 * PER_4096_URLS);
+    for (int leaves = 1; leaves <= 2 * PER_4096_URLS; leaves++)
+        assert_int_equal(ask_client(world, "source", leaves, CM_ESTOP), leaves);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(spans_read_only_their_weeks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(columns_of_many_values_are_given_up, set_up_urls,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
