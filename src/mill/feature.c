@@ -171,7 +171,7 @@ int cm_features_prepare(cm_features_t *features, uint32_t also, const cm_ask_opt
     return rc;
 }
 
-cm_str_t cm_feature_string(const cm_features_t *features, size_t number, uint32_t value,
+cm_str_t cm_feature_string(cm_features_t *features, size_t number, uint32_t value,
                            cm_arena_t *arena)
 {
     const cm_feature_t *feature = &features->list[number];
@@ -183,7 +183,7 @@ cm_str_t cm_feature_string(const cm_features_t *features, size_t number, uint32_
     if (feature->column != CM_COLUMN_COUNT)
         return cm_timelines_string(features->timelines, feature->column, value);
     if (field != CM_CREDIT_FIELDS)
-        return cm_credits_string(&((cm_features_t *)features)->credits, field, value);
+        return cm_credits_string(&features->credits, field, value);
     if (feature->dim.facet == CM_FACET_ENGAGED_MS)
         cm_buf_add_i64(&text, (int64_t)value - 1);
     else

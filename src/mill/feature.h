@@ -52,7 +52,7 @@ int cm_features_prepare(cm_features_t *features, uint32_t also, const cm_ask_opt
                         cm_err_t *err);
 
 /* The string of a value above 0. A time is written into `arena`. */
-cm_str_t cm_feature_string(const cm_features_t *features, size_t number, uint32_t value,
+cm_str_t cm_feature_string(cm_features_t *features, size_t number, uint32_t value,
                            cm_arena_t *arena);
 
 /* One more holder, and one less: the last one frees it. */
