@@ -316,7 +316,7 @@ static void put_held(void *context, int number)
 }
 
 /* Makes the array of a column, whose values had a byte each, as wide as `count` values need. Rows
- * may stand behind the first `rows` ones, because some between periods are not used. */
+ * may have numbers above `rows`, because some between periods are not used. */
 static int widen(cm_timelines_t *timelines, int column, uint32_t count, cm_err_t *err)
 {
     cm_timelines_values_t *to = &timelines->columns[column];

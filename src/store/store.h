@@ -385,7 +385,7 @@ static inline int cm_store_sites(cm_store_t *store, cm_buf_t *hosts, cm_err_t *e
     return store->ops->directory->sites(store, hosts, err);
 }
 
-/* Appends what tells a directory that is open for reading from one that was put in its place, also
+/* Appends what tells a directory that is open for reading from one that replaces it, also
  * where both have as many events. */
 static inline void cm_store_identity(const cm_store_t *store, cm_buf_t *text)
 {
