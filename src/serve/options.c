@@ -13,7 +13,8 @@ static const cm_option_t questions_option_rows[] = {
      .min = 1 << 20,
      .max = INFINITY,
      .key = "serve.question_memory",
-     .help = "memory that the groups of a question of the API may take"},
+     .help =
+         "memory that the groups of a question of the API may take, and the text of its answer"},
     {.name = "question-time",
      .type = CM_OPT_DURATION,
      .offset = offsetof(cm_questions_given_t, time),

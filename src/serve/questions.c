@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-enum { FRESH_MS = 1000 /* how old answers may be */ };
+enum {
+    FRESH_MS = 1000,   /* how old answers may be */
+    CHECK_ROWS = 1024, /* so often it is asked whether an answer is still wanted */
+};
 
 /* Events of one moment, in order. */
 typedef struct moment {
@@ -334,8 +337,22 @@ static void add_span(cm_buf_t *body, cm_span_t span)
     add_time(body, "to", span.to, INT64_MAX);
 }
 
-static void add_json(const cm_questions_asking_t *asking, cm_report_t *report, cm_buf_t *body)
+/* CM_ENOMEM when the text of the answer gets too long, CM_ESTOP when it is not wanted any more. */
+static int check_body(const cm_ask_options_t *options, const cm_buf_t *body, size_t row,
+                      cm_err_t *err)
 {
+    if (options->memory > 0 && (int64_t)body->len > options->memory)
+        return cm_fail(err, CM_ENOMEM,
+                       "the text of the answer is longer than %s allows; ask with a longer step, "
+                       "a smaller limit, or fewer measures",
+                       options->memory_name);
+    return row % CHECK_ROWS == 0 ? cm_ask_check(options, err) : 0;
+}
+
+static int add_json(const cm_questions_asking_t *asking, const cm_ask_options_t *options,
+                    cm_report_t *report, cm_buf_t *body, cm_err_t *err)
+{
+    int rc = 0;
     const moment_t *moment = asking->moment;
     const int64_t events = cm_timelines_events(moment->timelines);
 
@@ -347,10 +364,11 @@ static void add_json(const cm_questions_asking_t *asking, cm_report_t *report, c
         cm_buf_add_char(body, '}');
     }
     cm_buf_add_text(body, "},\"rows\":[");
-    for (size_t r = 0; r < report->count; r++) {
+    for (size_t r = 0; rc == 0 && r < report->count; r++) {
         const cm_report_line_t line = cm_report_line(report, r);
         cm_buf_add_text(body, r > 0 ? ",\n" : "");
         cm_report_add_json(body, report, &line);
+        rc = check_body(options, body, r, err);
     }
     cm_buf_add_text(body, "],\"total\":");
     cm_report_add_json(body, report, &report->total);
@@ -362,30 +380,38 @@ static void add_json(const cm_questions_asking_t *asking, cm_report_t *report, c
     }
     cm_buf_printf(body, "],\"freshness\":{\"accepted\":%lld,\"events\":%lld,\"duplicates\":%lld}}",
                   (long long)moment->end, (long long)events, (long long)(moment->end - events));
+    return rc;
 }
 
-static void add_csv(const cm_questions_asking_t *asking, cm_report_t *report, cm_buf_t *body)
+static int add_csv(const cm_questions_asking_t *asking, const cm_ask_options_t *options,
+                   cm_report_t *report, cm_buf_t *body, cm_err_t *err)
 {
+    int rc = 0;
+
     cm_report_add_csv_header(body, report);
-    for (size_t r = 0; r < report->count; r++) {
+    for (size_t r = 0; rc == 0 && r < report->count; r++) {
         const cm_report_line_t line = cm_report_line(report, r);
         cm_report_add_csv(body, report, &line, asking->format.safe);
+        rc = check_body(options, body, r, err);
     }
+    return rc;
 }
 
 /* One answer, or an object with the answers of all. */
-static void add_answers(const cm_questions_asking_t *asking, cm_report_t *reports, cm_buf_t *body)
+static int add_answers(const cm_questions_asking_t *asking, const cm_ask_options_t *options,
+                       cm_report_t *reports, cm_buf_t *body, cm_err_t *err)
 {
-    if (asking->format.csv) {
-        add_csv(asking, &reports[0], body);
-        return;
-    }
+    int rc = 0;
+
+    if (asking->format.csv)
+        return add_csv(asking, options, &reports[0], body, err);
     cm_buf_add_text(body, asking->count > 1 ? "{\"answers\":[" : "");
-    for (size_t q = 0; q < asking->count; q++) {
+    for (size_t q = 0; rc == 0 && q < asking->count; q++) {
         cm_buf_add_text(body, q > 0 ? ",\n" : "");
-        add_json(asking, &reports[q], body);
+        rc = add_json(asking, options, &reports[q], body, err);
     }
     cm_buf_add_text(body, asking->count > 1 ? "]}\n" : "\n");
+    return rc;
 }
 
 int cm_questions_answer(cm_questions_asking_t *asking, bool (*gives_up)(void *context),
@@ -408,7 +434,9 @@ int cm_questions_answer(cm_questions_asking_t *asking, bool (*gives_up)(void *co
         list[q] = &asking->list[q];
     int rc = cm_report_make_all(&options, &facts, list, asking->count, reports, err);
     if (rc == 0)
-        add_answers(asking, reports, body);
+        rc = add_answers(asking, &options, reports, body, err);
+    if (rc < 0)
+        cm_buf_free(body);
     for (size_t q = 0; q < asking->count; q++)
         cm_report_free(&reports[q]);
     free(reports);

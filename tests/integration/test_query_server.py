@@ -176,6 +176,12 @@ def test_limits(t):
             {"error": "the answer has more groups than serve.question_memory allows; ask with fewer "
                       "dimensions, a shorter span, or conditions"}, "memory")
     t.equal(server.ask(("by", ""), ("measures", "events"))["total"], {"events": 60_000}, "it goes on")
+    hours = (("by", ""), ("step", "hour"), ("to", "2026-01-01"))
+    t.equal(len(server.ask(*hours, ("from", "2025-01-01"), ("measures", "clicks"))["rows"]), 8760, "a year of hours")
+    for more in (("format", "csv"), ("by", "country")):
+        t.equal(server.ask(*hours, ("from", "2016-01-01"), ("measures", "all"), more, status=503),
+                {"error": "the text of the answer is longer than serve.question_memory allows; ask with a longer "
+                          "step, a smaller limit, or fewer measures"}, "its text")
     small = Server(t, "--memory", "1500k")
     t.equal(small.ask(("by", ""), ("measures", "events"))["total"], {"events": 60_000}, "the order fits")
     t.equal(small.ask(("by", "url"), status=503),
