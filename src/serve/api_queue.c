@@ -33,8 +33,9 @@ typedef struct job {
     phase_t phase;
     int references; /* the queue or a thread, each asker, and the kept answers */
     cm_api_query_t *askers;
-    struct job *next; /* in the queue, then in the list of running ones */
-    cm_buf_t body;
+    struct job *next;         /* in the queue, then in the list of running ones */
+    cm_buf_t body;            /* while it is made */
+    cm_reply_body_t *answer;  /* ANSWERED */
     cm_freshness_t freshness; /* the body is at least as fresh as this */
     int64_t answered_ns;
     char tag[CM_QUESTIONS_TAG]; /* of a question */
@@ -155,6 +156,7 @@ static void drop(job_t *job)
     if (--job->references > 0)
         return;
     cm_buf_free(&job->body);
+    cm_reply_body_release(job->answer);
     free(job->url);
     free(job->country);
     free(job->question);
@@ -196,7 +198,7 @@ static bool is_of_client(int code)
     return code == CM_EUSAGE || code == CM_ENOMEM;
 }
 
-/* Copies a kept answer to the same query that was made from the same index, if there is one. */
+/* Takes a kept answer to the same query that was made from the same index, if there is one. */
 static bool recall(job_t *job)
 {
     cm_api_queue_t *queue = job->queue;
@@ -210,7 +212,7 @@ static bool recall(job_t *job)
                 same_params(&kept->params, &job->params) && strcmp(kept->tag, job->tag) == 0 &&
                 cm_freshness_equal(&kept->freshness, &job->freshness);
         if (found)
-            cm_buf_add(&job->body, kept->body.data, kept->body.len);
+            job->answer = cm_reply_body_hold(kept->answer);
     }
     pthread_mutex_unlock(&queue->lock);
     return found;
@@ -222,7 +224,7 @@ static void keep(job_t *job)
     cm_api_queue_t *queue = job->queue;
     job_t **place = NULL;
 
-    if (job->body.len > CM_API_QUEUE_KEPT_BYTES)
+    if (cm_reply_body_length(job->answer) > CM_API_QUEUE_KEPT_BYTES)
         return;
     for (int i = 0; i < CM_API_QUEUE_KEPT && place == NULL; i++) {
         job_t *kept = queue->kept[i];
@@ -287,6 +289,9 @@ static void answer(job_t *job)
 
     if (rc == 0)
         rc = asked ? answer_question(job, &recalled, &err) : answer_query(job, &recalled, &err);
+    if (rc == 0 && !recalled)
+        job->answer = cm_reply_body_new(&job->body);
+    cm_buf_free(&job->body);
     /* Only to the log: the sentence may name paths of this machine. */
     if (rc < 0 && rc != CM_ESTOP && !is_of_client(rc))
         cm_log(queue->log, CM_LOG_ERROR, "answers cannot be read", "reason=\"%s\"", err.text);
@@ -296,7 +301,7 @@ static void answer(job_t *job)
                  : job->unchanged ? "a query is answered: unchanged"
                  : recalled       ? "a query gets a kept answer"
                                   : "a query is answered",
-                 "bytes=%zu", job->body.len);
+                 "bytes=%zu", rc == 0 ? cm_reply_body_length(job->answer) : 0);
     pthread_mutex_lock(&queue->lock);
     job->phase = rc == 0 ? ANSWERED : rc == CM_ESTOP ? LATE : FAILED;
     job->err = err;
@@ -468,17 +473,13 @@ enum MHD_Result cm_api_query_reply(cm_api_query_t *query, struct MHD_Connection 
 {
     job_t *job = query->job;
     cm_api_queue_t *queue = job->queue;
-    cm_buf_t body = CM_BUF_INIT;
 
     pthread_mutex_lock(&queue->lock);
     const phase_t phase = job->phase;
-    if (phase == ANSWERED)
-        cm_buf_add(&body, job->body.data, job->body.len);
     pthread_mutex_unlock(&queue->lock);
-    if (phase == ANSWERED && job->tag[0] != '\0')
-        return cm_reply_tagged(connection, cm_params_type(&job->params), job->tag, &body);
     if (phase == ANSWERED)
-        return cm_reply_data(connection, cm_params_type(&job->params), &body);
+        return cm_reply_shared(connection, cm_params_type(&job->params),
+                               job->tag[0] != '\0' ? job->tag : NULL, job->answer);
     if (atomic_load(&queue->stopping))
         return cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the server stops",
                               LATER_SECONDS);

@@ -435,8 +435,6 @@ int cm_questions_answer(cm_questions_asking_t *asking, bool (*gives_up)(void *co
     int rc = cm_report_make_all(&options, &facts, list, asking->count, reports, err);
     if (rc == 0)
         rc = add_answers(asking, &options, reports, body, err);
-    if (rc < 0)
-        cm_buf_free(body);
     for (size_t q = 0; q < asking->count; q++)
         cm_report_free(&reports[q]);
     free(reports);

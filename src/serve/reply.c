@@ -2,7 +2,9 @@
 
 #include "serve/tls.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <xxhash.h>
 
 static void secure(struct MHD_Response *response, const char *loaded_by)
@@ -59,6 +61,19 @@ typedef struct header {
     const char *name, *value;
 } header_t;
 
+static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status, const char *type,
+                             struct MHD_Response *response, const header_t *headers)
+{
+    MHD_add_response_header(response, "Content-Type", type);
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    for (; headers->name != NULL; headers++)
+        MHD_add_response_header(response, headers->name, headers->value);
+    cm_reply_secure(response);
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
 /* Takes the buffer's memory. */
 static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, const char *type,
                              cm_buf_t *body, const header_t *headers)
@@ -71,34 +86,77 @@ static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status,
         return MHD_NO;
     }
     *body = CM_BUF_INIT;
-    MHD_add_response_header(response, "Content-Type", type);
-    MHD_add_response_header(response, "Cache-Control", "no-store");
-    for (; headers->name != NULL; headers++)
-        MHD_add_response_header(response, headers->name, headers->value);
-    cm_reply_secure(response);
-    enum MHD_Result result = MHD_queue_response(connection, status, response);
-    MHD_destroy_response(response);
-    return result;
+    return queue(connection, status, type, response, headers);
 }
 
-enum MHD_Result cm_reply_tagged(struct MHD_Connection *connection, const char *type,
-                                const char *tag, cm_buf_t *body)
-{
-    const header_t headers[] = {{"ETag", tag}, {NULL, NULL}};
-    const bool known = cm_reply_matches(connection, tag);
+/* ---- shared bodies ---- */
 
-    if (known)
-        cm_buf_free(body);
-    return reply(connection, known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, type, body, headers);
+struct cm_reply_body {
+    atomic_uint holders;
+    cm_buf_t text;
+};
+
+cm_reply_body_t *cm_reply_body_new(cm_buf_t *text)
+{
+    cm_reply_body_t *body = cm_alloc_zero(1, sizeof *body);
+
+    atomic_init(&body->holders, 1);
+    body->text = *text;
+    *text = CM_BUF_INIT;
+    return body;
+}
+
+cm_reply_body_t *cm_reply_body_hold(cm_reply_body_t *body)
+{
+    atomic_fetch_add(&body->holders, 1);
+    return body;
+}
+
+void cm_reply_body_release(cm_reply_body_t *body)
+{
+    if (body == NULL || atomic_fetch_sub(&body->holders, 1) > 1)
+        return;
+    cm_buf_free(&body->text);
+    free(body);
+}
+
+size_t cm_reply_body_length(const cm_reply_body_t *body)
+{
+    return body->text.len;
+}
+
+/* Called by libmicrohttpd when the reply is sent, or its client has left. */
+static void release(void *context)
+{
+    cm_reply_body_release(context);
+}
+
+enum MHD_Result cm_reply_shared(struct MHD_Connection *connection, const char *type,
+                                const char *tag, cm_reply_body_t *body)
+{
+    char own[32];
+    const header_t headers[] = {{"ETag", tag != NULL ? tag : own}, {NULL, NULL}};
+
+    snprintf(own, sizeof own, "\"%016llx\"",
+             tag != NULL ? 0 : (unsigned long long)XXH3_64bits(body->text.data, body->text.len));
+    if (cm_reply_matches(connection, headers[0].value))
+        return reply(connection, MHD_HTTP_NOT_MODIFIED, type, &(cm_buf_t){0}, headers);
+    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
+        body->text.len, body->text.data, release, cm_reply_body_hold(body));
+    if (response == NULL) {
+        cm_reply_body_release(body);
+        return MHD_NO;
+    }
+    return queue(connection, MHD_HTTP_OK, type, response, headers);
 }
 
 enum MHD_Result cm_reply_data(struct MHD_Connection *connection, const char *type, cm_buf_t *body)
 {
-    char tag[32];
+    cm_reply_body_t *shared = cm_reply_body_new(body);
+    const enum MHD_Result result = cm_reply_shared(connection, type, NULL, shared);
 
-    snprintf(tag, sizeof tag, "\"%016llx\"",
-             (unsigned long long)XXH3_64bits(body->data, body->len));
-    return cm_reply_tagged(connection, type, tag, body);
+    cm_reply_body_release(shared);
+    return result;
 }
 
 void cm_reply_add_error(cm_buf_t *body, const char *sentence)

@@ -22,9 +22,21 @@ void cm_reply_secure_least(struct MHD_Response *response);
  * body already. Takes the buffer's memory. */
 enum MHD_Result cm_reply_data(struct MHD_Connection *connection, const char *type, cm_buf_t *body);
 
-/* The same with this (quoted) tag, which the content may decide without being hashed. */
-enum MHD_Result cm_reply_tagged(struct MHD_Connection *connection, const char *type,
-                                const char *tag, cm_buf_t *body);
+/* A body that replies to several clients share: the last holder frees it. For any thread. */
+typedef struct cm_reply_body cm_reply_body_t;
+
+/* Takes the buffer's memory; the caller is the one holder. */
+cm_reply_body_t *cm_reply_body_new(cm_buf_t *text);
+
+/* One more holder. Returns the body. */
+cm_reply_body_t *cm_reply_body_hold(cm_reply_body_t *body);
+void cm_reply_body_release(cm_reply_body_t *body);
+size_t cm_reply_body_length(const cm_reply_body_t *body); /* in bytes */
+
+/* As cm_reply_data(), with this (quoted) tag, which the content may decide without being hashed;
+ * NULL: it is hashed. The reply holds the body until it is sent. */
+enum MHD_Result cm_reply_shared(struct MHD_Connection *connection, const char *type,
+                                const char *tag, cm_reply_body_t *body);
 
 /* Replies {"error": sentence} with the status. */
 enum MHD_Result cm_reply_error(struct MHD_Connection *connection, unsigned status,

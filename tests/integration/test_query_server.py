@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import threading
@@ -12,7 +13,7 @@ import time
 import urllib.parse
 
 import ports
-from harness import patient, stretched
+from harness import patient, slow, stretched
 from test_query_command import event, events, table
 
 
@@ -214,6 +215,33 @@ def test_equal_questions_are_computed_once(t):
     t.true(server.process.err.count('msg="a query is answered"') <= 4,
            "computed by the first, and once for those that came meanwhile\n" + server.process.err)
     t.true("a query is given up" in server.process.err, "for the clients that left")
+
+
+def peak(server):
+    """The most bytes of memory that the server has had."""
+    with open("/proc/%d/status" % server.process.pid, encoding="utf-8") as file:
+        return int(re.search(r"VmHWM:\s*(\d+)", file.read()).group(1)) * 1024
+
+
+@slow
+def test_clients_share_an_answer(t):
+    """A large one, of eight clients at once, which read it slowly."""
+    t.ingest(events())
+    server = Server(t)
+    path = path_of(("by", ""), ("step", "hour"), ("from", "2016-01-01"), ("to", "2026-01-01"), ("measures", "all"))
+    size = len(server.fetch(path)[1])
+    t.true(size > 40_000_000, "only %d bytes" % size)
+    first = peak(server)
+    clients = []
+    for _ in range(8):
+        clients.append(socket.create_connection(("127.0.0.1", server.port), timeout=stretched(60)))
+        clients[-1].sendall(("GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % (path, server.port)).encode())
+    for client in clients:
+        t.equal(client.recv(12), b"HTTP/1.1 200", "a client")
+    t.true(peak(server) < first + 3 * size, "the peak rises from %d to %d bytes with answers of %d" %
+           (first, peak(server), size))
+    for client in clients:
+        client.close()
 
 
 @patient
