@@ -6,13 +6,23 @@
 /* Rows of a crowd, about: few enough that ten columns of them stay in the L2 cache. */
 enum { CROWD_ROWS = 4096 };
 
-/* Rows that stand one behind the other. */
+#define NO_RANK UINT32_MAX /* no user has it */
+
+/* Rows of a part that stand one behind the other. */
 typedef struct piece {
+    const cm_part_t *part;
     uint32_t row, count;
 } piece_t;
 
+/* A place among the periods. */
+typedef struct place {
+    const cm_period_t *period;
+    uint32_t slice; /* within the period */
+} place_t;
+
 /* The slices of one period that the lane has not given yet. */
 typedef struct cursor {
+    const cm_period_t *period;
     uint32_t at, to;
 } cursor_t;
 
@@ -20,8 +30,10 @@ struct cm_lane {
     const cm_timelines_t *timelines;
     cm_lane_view_t view;
     cursor_t *cursors; /* of the periods of the span */
+    uint32_t *ranks;   /* by cursor: of the slice that it stands at; or NO_RANK at its end */
     uint32_t cursor_count;
-    uint32_t rank_to; /* ranks are below it */
+    uint32_t *found; /* the cursors that stand at the next user */
+    uint32_t found_count;
     /* The crowd at hand: where its rows are, then the rows. */
     piece_t *pieces;
     uint32_t piece_count, piece_cap;
@@ -38,45 +50,31 @@ struct cm_lane {
 
 /* ---- opening ---- */
 
-/* The first slice of the period whose rank is not below `rank`. */
-static uint32_t slice_at(const cm_timelines_t *timelines, const cm_period_t *period, uint32_t rank)
-{
-    uint32_t low = period->slice, high = period->slice + period->slices;
-
-    while (low < high) {
-        const uint32_t middle = low + (high - low) / 2;
-        if (timelines->slices[middle].rank < rank)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* The rank at which the part `number` of `count` begins: by the rows of one period. */
+/* The rank at which the part `number` of `count` begins: by the slices of one period. */
 static uint32_t rank_at(const cm_timelines_t *timelines, const cm_period_t *period, unsigned number,
                         unsigned count)
 {
-    const uint32_t row = period->row + (uint32_t)((uint64_t)period->rows * number / count);
-    uint32_t low = period->slice, high = period->slice + period->slices;
+    const uint32_t slice = (uint32_t)((uint64_t)period->slice_count * number / count);
 
     if (number == 0)
         return 0;
-    if (number == count)
-        return timelines->users;
-    while (low < high) {
-        const uint32_t middle = low + (high - low) / 2;
-        if (timelines->slices[middle].row < row)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < period->slice + period->slices ? timelines->slices[low].rank : timelines->users;
+    if (number == count || slice == period->slice_count)
+        return cm_timelines_ranks(timelines->shared);
+    return period->slices[slice].rank;
 }
 
 static bool overlaps(const cm_period_t *period, const cm_lane_view_t *view)
 {
-    return period->from < view->to && period->to > view->from && period->rows > 0;
+    return period->from < view->to && period->to > view->from;
+}
+
+/* Notes the rank of the slice that a cursor stands at. */
+static void note_rank(cm_lane_t *lane, uint32_t number)
+{
+    const cursor_t *cursor = &lane->cursors[number];
+
+    lane->ranks[number] =
+        cursor->at < cursor->to ? cursor->period->slices[cursor->at].rank : NO_RANK;
 }
 
 cm_lane_t *cm_lane_open(cm_timelines_t *timelines, const cm_lane_view_t *view, unsigned number,
@@ -84,13 +82,14 @@ cm_lane_t *cm_lane_open(cm_timelines_t *timelines, const cm_lane_view_t *view, u
 {
     cm_lane_t *lane = cm_alloc_zero(1, sizeof *lane);
     const cm_period_t *largest = NULL;
+    const size_t periods = (size_t)timelines->period_count + 1;
 
-    assert(number < count && view->columns >> CM_COLUMN_COUNT == 0);
-    for (int column = 0; column < CM_COLUMN_COUNT; column++)
-        assert((view->columns >> column & 1) == 0 || timelines->columns[column].width > 0);
+    assert(number < count && (view->columns & ~timelines->read) == 0);
     lane->timelines = timelines;
     lane->view = *view;
-    lane->cursors = cm_alloc_zero((size_t)timelines->period_count + 1, sizeof *lane->cursors);
+    lane->cursors = cm_alloc(periods * sizeof *lane->cursors);
+    lane->ranks = cm_alloc(periods * sizeof *lane->ranks);
+    lane->found = cm_alloc(periods * sizeof *lane->found);
     for (uint32_t i = 0; i < timelines->period_count; i++) {
         const cm_period_t *period = &timelines->periods[i];
         if (overlaps(period, view) && (largest == NULL || period->rows > largest->rows))
@@ -99,24 +98,26 @@ cm_lane_t *cm_lane_open(cm_timelines_t *timelines, const cm_lane_view_t *view, u
     if (largest == NULL)
         return lane;
     const uint32_t from = rank_at(timelines, largest, number, count);
-    lane->rank_to = rank_at(timelines, largest, number + 1, count);
+    const uint32_t to = rank_at(timelines, largest, number + 1, count);
     for (uint32_t i = 0; i < timelines->period_count; i++) {
         const cm_period_t *period = &timelines->periods[i];
-        if (overlaps(period, view))
-            lane->cursors[lane->cursor_count++] = (cursor_t){
-                slice_at(timelines, period, from), slice_at(timelines, period, lane->rank_to)};
+        if (!overlaps(period, view))
+            continue;
+        lane->cursors[lane->cursor_count] = (cursor_t){period, cm_timelines_slice_at(period, from),
+                                                       cm_timelines_slice_at(period, to)};
+        note_rank(lane, lane->cursor_count++);
     }
     return lane;
 }
 
 /* ---- the rows of a crowd ---- */
 
-static void add_piece(cm_lane_t *lane, uint32_t row, uint32_t count)
+static void add_piece(cm_lane_t *lane, const cm_part_t *part, uint32_t row, uint32_t count)
 {
     piece_t *last = lane->piece_count > 0 ? &lane->pieces[lane->piece_count - 1] : NULL;
 
     lane->rows += count;
-    if (last != NULL && last->row + last->count == row) {
+    if (last != NULL && last->part == part && last->row + last->count == row) {
         last->count += count;
         return;
     }
@@ -124,165 +125,215 @@ static void add_piece(cm_lane_t *lane, uint32_t row, uint32_t count)
         lane->piece_cap = 2 * lane->piece_cap + 64;
         lane->pieces = cm_realloc(lane->pieces, lane->piece_cap * sizeof *lane->pieces);
     }
-    lane->pieces[lane->piece_count++] = (piece_t){row, count};
+    lane->pieces[lane->piece_count++] = (piece_t){part, row, count};
 }
 
-static void add_earlier(cm_lane_t *lane, uint32_t row)
+static void add_earlier(cm_lane_t *lane, const cm_part_t *part, uint32_t row)
 {
     if (lane->earlier_count == lane->earlier_cap) {
         lane->earlier_cap = 2 * lane->earlier_cap + 64;
         lane->earlier = cm_realloc(lane->earlier, lane->earlier_cap * sizeof *lane->earlier);
     }
-    lane->earlier[lane->earlier_count++] = (piece_t){row, 1};
+    lane->earlier[lane->earlier_count++] = (piece_t){part, row, 1};
+}
+
+static const cm_slice_t *slice_of(place_t place)
+{
+    return &place.period->slices[place.slice];
+}
+
+static const cm_slice_link_t *link_of(const cm_timelines_t *timelines, place_t place)
+{
+    return &timelines->links[place.period->number + place.slice];
+}
+
+/* The place of the slice `number`, looking from the period to both sides. */
+static place_t place_at(const cm_period_t *period, uint32_t number)
+{
+    while (number < period->number)
+        period--;
+    while (number - period->number >= period->slice_count)
+        period++;
+    return (place_t){period, number - period->number};
+}
+
+/* Goes to the user's slice before; false: there is none. */
+static bool go_back(const cm_timelines_t *timelines, place_t *place)
+{
+    const uint32_t to = link_of(timelines, *place)->before;
+
+    if (to != CM_TIMELINES_NO_SLICE)
+        *place = place_at(place->period, to);
+    return to != CM_TIMELINES_NO_SLICE;
+}
+
+static bool go_on(const cm_timelines_t *timelines, place_t *place)
+{
+    const uint32_t to = link_of(timelines, *place)->after;
+
+    if (to != CM_TIMELINES_NO_SLICE)
+        *place = place_at(place->period, to);
+    return to != CM_TIMELINES_NO_SLICE;
 }
 
 /* Finds the page views before the slice that belong to its first session, the latest first. Returns
  * the second of the page view before them. */
-static uint32_t find_earlier(cm_lane_t *lane, const cm_slice_t *slice)
+static uint32_t find_earlier(cm_lane_t *lane, place_t place)
 {
-    const cm_timelines_t *timelines = lane->timelines;
-    uint32_t next = timelines->second[slice->row];
+    uint32_t next = place.period->part->second[slice_of(place)->row];
 
-    while (slice->before != CM_TIMELINES_NO_SLICE) {
-        slice = &timelines->slices[slice->before];
+    while (go_back(lane->timelines, &place)) {
+        const cm_part_t *part = place.period->part;
+        const cm_slice_t *slice = slice_of(place);
         for (uint32_t row = slice->row + slice->count; row-- > slice->row;) {
-            if (timelines->kind[row] != CM_KIND_VIEW)
+            if (part->kind[row] != CM_KIND_VIEW)
                 continue;
-            if (next - timelines->second[row] > lane->view.timeout)
-                return timelines->second[row];
-            next = timelines->second[row];
-            add_earlier(lane, row);
+            if (next - part->second[row] > lane->view.timeout)
+                return part->second[row];
+            next = part->second[row];
+            add_earlier(lane, part, row);
         }
     }
     return CM_CROWD_NONE;
 }
 
-/* Adds what the user has before its first slice in the span, as far as it is wanted. */
-static void add_before(cm_lane_t *lane, const cm_slice_t *slice)
+/* Adds the first page view of all of the slice's user, which has one. */
+static void add_first_view(cm_lane_t *lane, place_t place)
 {
-    const cm_timelines_t *timelines = lane->timelines;
-    const uint32_t first = timelines->first_view[slice->rank];
-    uint32_t before = slice->view_before;
+    place = place_at(place.period, lane->timelines->first_view[slice_of(place)->rank]);
+    const cm_part_t *part = place.period->part;
+    uint32_t row = slice_of(place)->row;
+    while (part->kind[row] != CM_KIND_VIEW)
+        row++;
+    add_piece(lane, part, row, 1);
+}
+
+/* Adds what the user has before its first slice in the span, as far as it is wanted. */
+static void add_before(cm_lane_t *lane, place_t place)
+{
+    uint32_t before = link_of(lane->timelines, place)->view_before;
 
     lane->earlier_count = 0;
     if (before != CM_CROWD_NONE) {
-        if (timelines->second[slice->row] - before <= lane->view.timeout)
-            before = find_earlier(lane, slice);
+        if (place.period->part->second[slice_of(place)->row] - before <= lane->view.timeout)
+            before = find_earlier(lane, place);
         if (lane->view.first && before != CM_CROWD_NONE) {
-            add_piece(lane, first, 1);
+            add_first_view(lane, place);
             before = CM_CROWD_NONE;
         }
     }
-    while (lane->earlier_count > 0)
-        add_piece(lane, lane->earlier[--lane->earlier_count].row, 1);
+    while (lane->earlier_count > 0) {
+        const piece_t *earlier = &lane->earlier[--lane->earlier_count];
+        add_piece(lane, earlier->part, earlier->row, 1);
+    }
     lane->before[lane->users] = before;
 }
 
 /* Adds the page views behind the slice that belong to the session of the page view at second
  * `last`. Returns the second of the page view behind them. */
-static uint32_t add_session(cm_lane_t *lane, const cm_slice_t *slice, uint32_t last)
+static uint32_t add_session(cm_lane_t *lane, place_t place, uint32_t last)
 {
-    const cm_timelines_t *timelines = lane->timelines;
-
-    while (slice->after != CM_TIMELINES_NO_SLICE) {
-        slice = &timelines->slices[slice->after];
+    while (go_on(lane->timelines, &place)) {
+        const cm_part_t *part = place.period->part;
+        const cm_slice_t *slice = slice_of(place);
         for (uint32_t row = slice->row; row < slice->row + slice->count; row++) {
-            if (timelines->kind[row] != CM_KIND_VIEW)
+            if (part->kind[row] != CM_KIND_VIEW)
                 continue;
-            if (timelines->second[row] - last > lane->view.timeout)
-                return timelines->second[row];
-            last = timelines->second[row];
-            add_piece(lane, row, 1);
+            if (part->second[row] - last > lane->view.timeout)
+                return part->second[row];
+            last = part->second[row];
+            add_piece(lane, part, row, 1);
         }
     }
     return CM_CROWD_NONE;
 }
 
-static void add_all_behind(cm_lane_t *lane, const cm_slice_t *slice)
+static void add_all_behind(cm_lane_t *lane, place_t place)
 {
-    while (slice->after != CM_TIMELINES_NO_SLICE) {
-        slice = &lane->timelines->slices[slice->after];
-        add_piece(lane, slice->row, slice->count);
-    }
+    while (go_on(lane->timelines, &place))
+        add_piece(lane, place.period->part, slice_of(place)->row, slice_of(place)->count);
 }
 
 /* The second of the latest page view in the slice or before it; CM_CROWD_NONE: there is none. */
-static uint32_t latest_view(const cm_timelines_t *timelines, const cm_slice_t *slice)
+static uint32_t latest_view(const cm_timelines_t *timelines, place_t place)
 {
-    for (uint32_t row = slice->row + slice->count; row-- > slice->row;) {
-        if (timelines->kind[row] == CM_KIND_VIEW)
-            return timelines->second[row];
-    }
-    return slice->view_before;
+    const uint32_t last = slice_of(place)->view_last;
+
+    return last != CM_CROWD_NONE ? last : link_of(timelines, place)->view_before;
 }
 
 /* Adds what the user has behind its last slice in the span, as far as it is wanted. */
-static void add_behind(cm_lane_t *lane, const cm_slice_t *slice)
+static void add_behind(cm_lane_t *lane, place_t place)
 {
-    uint32_t after = slice->view_after;
+    uint32_t after = link_of(lane->timelines, place)->view_after;
 
     if (lane->view.later) {
-        add_all_behind(lane, slice);
+        add_all_behind(lane, place);
         after = CM_CROWD_NONE;
     } else if (after != CM_CROWD_NONE) {
-        const uint32_t last = latest_view(lane->timelines, slice);
+        const uint32_t last = latest_view(lane->timelines, place);
         if (last != CM_CROWD_NONE && after - last <= lane->view.timeout) {
-            after = add_session(lane, slice, last);
+            after = add_session(lane, place, last);
         } else if (last == CM_CROWD_NONE && lane->view.first) { /* the first one comes later */
-            add_piece(lane, lane->timelines->first_view[slice->rank], 1);
+            add_first_view(lane, place);
             after = CM_CROWD_NONE;
         }
     }
     lane->after[lane->users] = after;
 }
 
-/* The next user: the lowest rank that a cursor stands at; UINT32_MAX: none. `*rows`: how many rows
- * it has in the span. */
-static uint32_t next_rank(const cm_lane_t *lane, uint32_t *rows)
+/* Finds the next user: the lowest rank that a cursor stands at; NO_RANK: there is none. Returns how
+ * many rows it has in the span. */
+static uint32_t find_next(cm_lane_t *lane, uint32_t *rank)
 {
-    const cm_slice_t *slices = lane->timelines->slices;
-    uint32_t rank = UINT32_MAX;
+    const uint32_t *ranks = lane->ranks;
+    uint32_t lowest = NO_RANK, count = 0, rows = 0;
 
-    *rows = 0;
+    for (uint32_t i = 0; i < lane->cursor_count; i++)
+        lowest = ranks[i] < lowest ? ranks[i] : lowest;
+    *rank = lowest;
+    if (lowest == NO_RANK)
+        return 0;
     for (uint32_t i = 0; i < lane->cursor_count; i++) {
-        const cursor_t *cursor = &lane->cursors[i];
-        if (cursor->at == cursor->to || slices[cursor->at].rank > rank)
-            continue;
-        *rows = slices[cursor->at].rank < rank ? 0 : *rows;
-        *rows += slices[cursor->at].count;
-        rank = slices[cursor->at].rank;
+        lane->found[count] = i;
+        count += ranks[i] == lowest;
     }
-    return rank;
+    for (uint32_t i = 0; i < count; i++) {
+        const cursor_t *cursor = &lane->cursors[lane->found[i]];
+        rows += cursor->period->slices[cursor->at].count;
+    }
+    lane->found_count = count;
+    return rows;
 }
 
 static void add_user(cm_lane_t *lane, uint32_t rank)
 {
-    const cm_slice_t *slices = lane->timelines->slices, *last = NULL;
+    place_t place = {NULL, 0};
 
-    for (uint32_t i = 0; i < lane->cursor_count; i++) {
-        cursor_t *cursor = &lane->cursors[i];
-        if (cursor->at == cursor->to || slices[cursor->at].rank != rank)
-            continue;
-        const cm_slice_t *slice = &slices[cursor->at++];
-        if (last == NULL && lane->view.context)
-            add_before(lane, slice);
-        add_piece(lane, slice->row, slice->count);
-        last = slice;
+    for (uint32_t i = 0; i < lane->found_count; i++) {
+        cursor_t *cursor = &lane->cursors[lane->found[i]];
+        place = (place_t){cursor->period, cursor->at++};
+        if (i == 0 && lane->view.context)
+            add_before(lane, place);
+        add_piece(lane, place.period->part, slice_of(place)->row, slice_of(place)->count);
+        note_rank(lane, lane->found[i]);
     }
     if (lane->view.context)
-        add_behind(lane, last);
-    lane->user[lane->users] = lane->timelines->user[rank];
+        add_behind(lane, place);
+    lane->user[lane->users] = cm_timelines_user_of(lane->timelines->shared, rank);
     lane->end[lane->users++] = lane->rows;
 }
 
 /* Finds users for a crowd: as many as have CROWD_ROWS rows in the span, but one at least. */
 static void find_users(cm_lane_t *lane)
 {
-    uint32_t rank, rows;
+    uint32_t rank;
 
     lane->users = lane->rows = lane->piece_count = 0;
-    while ((rank = next_rank(lane, &rows)) != UINT32_MAX &&
-           (lane->users == 0 || lane->rows + rows <= CROWD_ROWS)) {
+    for (;;) {
+        const uint32_t rows = find_next(lane, &rank);
+        if (rank == NO_RANK || (lane->users > 0 && lane->rows + rows > CROWD_ROWS))
+            return;
         if (lane->users == lane->user_cap) {
             lane->user_cap = 2 * lane->user_cap + CROWD_ROWS;
             lane->user = cm_realloc(lane->user, lane->user_cap * sizeof *lane->user);
@@ -345,22 +396,21 @@ static void copy_column(const cm_lane_t *lane, int column)
     uint32_t *to = lane->values[column];
 
     for (uint32_t i = 0; i < lane->piece_count; i++) {
-        widen(&lane->timelines->columns[column], lane->pieces[i], to);
+        widen(&lane->pieces[i].part->columns[column], lane->pieces[i], to);
         to += lane->pieces[i].count;
     }
 }
 
 static void copy_times(cm_lane_t *lane)
 {
-    const cm_timelines_t *timelines = lane->timelines;
     uint32_t row = 0;
 
     for (uint32_t i = 0; i < lane->piece_count; i++) {
         const piece_t piece = lane->pieces[i];
-        memcpy(lane->second + row, timelines->second + piece.row,
-               piece.count * sizeof *lane->second);
-        memcpy(lane->ms + row, timelines->ms + piece.row, piece.count * sizeof *lane->ms);
-        memcpy(lane->kind + row, timelines->kind + piece.row, piece.count);
+        const cm_part_t *part = piece.part;
+        memcpy(lane->second + row, part->second + piece.row, piece.count * sizeof *lane->second);
+        memcpy(lane->ms + row, part->ms + piece.row, piece.count * sizeof *lane->ms);
+        memcpy(lane->kind + row, part->kind + piece.row, piece.count);
         row += piece.count;
     }
 }
@@ -400,6 +450,8 @@ void cm_lane_close(cm_lane_t *lane)
     for (int column = 0; column < CM_COLUMN_COUNT; column++)
         free(lane->values[column]);
     free(lane->cursors);
+    free(lane->ranks);
+    free(lane->found);
     free(lane->pieces);
     free(lane->earlier);
     free(lane->user);

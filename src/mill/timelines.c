@@ -6,32 +6,52 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Bytes of an event: its row, and second, ms and kind of the row. */
-enum { EVENT_BYTES = 4 + 4 + 2 + 1, USER_BYTES = 8 }; /* slices come on top */
-
 int cm_timelines_check_memory(const cm_timelines_t *timelines, int64_t more, cm_err_t *err)
 {
-    const int64_t allowed = timelines->options.memory;
+    const int64_t allowed = timelines->options.memory, size = cm_timelines_size(timelines);
 
-    if (allowed <= 0 || atomic_load(&timelines->size) + more <= allowed)
+    if (allowed <= 0 || size + more <= allowed)
         return 0;
     return cm_fail(err, CM_ENOMEM,
                    "%lld events need %lld MB of memory for this question, and %lld MB are allowed; "
                    "allow more memory",
-                   (long long)timelines->end,
-                   (long long)((atomic_load(&timelines->size) + more) / 1000000 + 1),
+                   (long long)timelines->end, (long long)((size + more) / 1000000 + 1),
                    (long long)(allowed / 1000000));
 }
 
+/* ---- opening ---- */
+
+static cm_timelines_shared_t *make_shared(int64_t end)
+{
+    cm_timelines_shared_t *shared = cm_alloc_zero(1, sizeof *shared);
+
+    atomic_init(&shared->references, 1);
+    pthread_mutex_init(&shared->lock, NULL);
+    shared->end = end;
+    return shared;
+}
+
+static void release_shared(cm_timelines_shared_t *shared)
+{
+    if (shared == NULL || atomic_fetch_sub(&shared->references, 1) > 1)
+        return;
+    for (int column = 0; column < CM_COLUMN_COUNT; column++) {
+        cm_dict_free(&shared->dicts[column]);
+        cm_texts_free(&shared->texts[column]);
+    }
+    pthread_mutex_destroy(&shared->lock);
+    free(shared);
+}
+
 /* What the store has. */
-static int survey(cm_timelines_t *timelines, uint32_t *users, cm_err_t *err)
+static int survey(cm_timelines_t *timelines, cm_err_t *err)
 {
     const int64_t until = timelines->options.until;
     cm_reader_t *reader = timelines->readers[0];
 
     int rc = cm_reader_blocks(reader, &timelines->blocks, &timelines->block_count, err);
-    if (rc == 0)
-        rc = cm_reader_string_count(reader, CM_USER, users, err);
+    for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++)
+        rc = cm_reader_string_count(reader, (cm_field_t)field, &timelines->strings[field], err);
     if (rc < 0)
         return rc;
     timelines->end = cm_blocks_end(timelines->blocks, timelines->block_count);
@@ -48,56 +68,36 @@ static int survey(cm_timelines_t *timelines, uint32_t *users, cm_err_t *err)
     return 0;
 }
 
-/* Memory for as many rows and users as there may be. Pages that are not written take none. */
-static int make_room(cm_timelines_t *timelines, uint32_t users, cm_err_t *err)
+/* Fills them in, from older ones where that is possible. */
+static int fill(cm_timelines_t *timelines, const cm_timelines_t *old, cm_err_t *err)
 {
-    const size_t events = (size_t)timelines->end + 1;
-
-    atomic_store(&timelines->size, (int64_t)events * EVENT_BYTES + (int64_t)users * USER_BYTES);
-    int rc = cm_timelines_check_memory(timelines, 0, err);
-    if (rc < 0)
-        return rc;
-    timelines->row_of = malloc(events * sizeof *timelines->row_of);
-    timelines->second = malloc(events * sizeof *timelines->second);
-    timelines->ms = malloc(events * sizeof *timelines->ms);
-    timelines->kind = malloc(events * sizeof *timelines->kind);
-    timelines->user = malloc(((size_t)users + 1) * sizeof *timelines->user);
-    timelines->first_view = malloc(((size_t)users + 1) * sizeof *timelines->first_view);
-    return timelines->row_of == NULL || timelines->second == NULL || timelines->ms == NULL ||
-                   timelines->kind == NULL || timelines->user == NULL ||
-                   timelines->first_view == NULL
-               ? cm_fail_memory(err)
-               : 0;
-}
-
-static int fill(cm_timelines_t *timelines, cm_err_t *err)
-{
-    const int64_t memory = timelines->options.memory;
     const int64_t started_ns = cm_clock_ticks_ns();
-    uint32_t users = 0;
     int rc = 0;
 
     for (int i = 0; rc == 0 && i < timelines->threads; i++)
         rc = timelines->options.reader(timelines->options.context, &timelines->readers[i], err);
     if (rc == 0)
-        rc = survey(timelines, &users, err);
+        rc = survey(timelines, err);
+    if (rc == 0 && old != NULL)
+        rc = cm_timelines_grow_from(timelines, old, err);
+    const bool grown = rc > 0;
+    if (rc == 0) {
+        timelines->shared = make_shared(timelines->end);
+        rc = cm_timelines_build_all(timelines, err);
+    }
+    if (rc >= 0)
+        rc = cm_timelines_link(timelines, err);
     if (rc == 0)
-        rc = make_room(timelines, users, err);
-    if (rc < 0)
-        return rc;
-    const int64_t left = memory - atomic_load(&timelines->size);
-    rc = cm_timelines_order(timelines, left < memory / 4 ? memory / 4 : left, err);
-    if (rc == 0)
-        cm_debug(timelines->options.log, CM_DEBUG_MILL, "timelines",
-                 "to=%lld blocks=%zu users=%u rows=%u threads=%d ms=%lld",
-                 (long long)timelines->end, timelines->block_count, timelines->users,
-                 timelines->rows, timelines->threads,
+        cm_debug(timelines->options.log, CM_DEBUG_MILL, grown ? "timelines grown" : "timelines",
+                 "to=%lld blocks=%zu periods=%u parts=%u rows=%u threads=%d ms=%lld",
+                 (long long)timelines->end, timelines->block_count, timelines->period_count,
+                 timelines->part_count, timelines->rows, timelines->threads,
                  (long long)((cm_clock_ticks_ns() - started_ns) / 1000000));
     return rc;
 }
 
-int cm_timelines_open(const cm_timelines_options_t *options, cm_timelines_t **timelines,
-                      cm_err_t *err)
+int cm_timelines_grow(const cm_timelines_t *old, const cm_timelines_options_t *options,
+                      cm_timelines_t **timelines, cm_err_t *err)
 {
     cm_timelines_t *self = cm_alloc_zero(1, sizeof *self);
 
@@ -105,7 +105,7 @@ int cm_timelines_open(const cm_timelines_options_t *options, cm_timelines_t **ti
     self->options = *options;
     self->threads = cm_team_size(options->threads);
     pthread_mutex_init(&self->lock, NULL);
-    int rc = fill(self, err);
+    int rc = fill(self, old, err);
     if (rc < 0) {
         cm_timelines_close(self);
         self = NULL;
@@ -114,25 +114,30 @@ int cm_timelines_open(const cm_timelines_options_t *options, cm_timelines_t **ti
     return rc;
 }
 
+int cm_timelines_open(const cm_timelines_options_t *options, cm_timelines_t **timelines,
+                      cm_err_t *err)
+{
+    return cm_timelines_grow(NULL, options, timelines, err);
+}
+
 void cm_timelines_close(cm_timelines_t *timelines)
 {
     if (timelines == NULL)
         return;
-    for (int column = 0; column < CM_COLUMN_COUNT; column++)
-        cm_timelines_values_free(&timelines->columns[column]);
     for (int i = 0; i < timelines->threads; i++)
         cm_reader_close(timelines->readers[i]);
+    for (uint32_t i = 0; i < timelines->part_count; i++)
+        cm_part_release(timelines->parts[i]);
+    release_shared(timelines->shared);
     pthread_mutex_destroy(&timelines->lock);
-    free(timelines->row_of);
-    free(timelines->second);
-    free(timelines->ms);
-    free(timelines->kind);
-    free(timelines->user);
-    free(timelines->first_view);
+    free(timelines->parts);
     free(timelines->periods);
-    free(timelines->slices);
+    free(timelines->links);
+    free(timelines->first_view);
     free(timelines);
 }
+
+/* ---- what is asked of them ---- */
 
 int64_t cm_timelines_events(const cm_timelines_t *timelines)
 {
@@ -153,14 +158,26 @@ bool cm_timelines_times(const cm_timelines_t *timelines, int64_t *first, int64_t
 
 int64_t cm_timelines_size(const cm_timelines_t *timelines)
 {
-    return atomic_load(&timelines->size);
+    int64_t size = atomic_load(&timelines->size);
+
+    if (timelines->shared != NULL)
+        size += atomic_load(&timelines->shared->size);
+    for (uint32_t i = 0; i < timelines->part_count; i++)
+        size += atomic_load(&timelines->parts[i]->size);
+    return size;
 }
 
 int cm_timelines_need_all(cm_timelines_t *timelines, uint32_t columns, cm_err_t *err)
 {
+    int rc = 0;
+
     assert(columns >> CM_COLUMN_COUNT == 0);
     pthread_mutex_lock(&timelines->lock);
-    int rc = cm_timelines_read(timelines, columns, err);
+    if ((columns & ~timelines->read) != 0) {
+        pthread_mutex_lock(&timelines->shared->lock);
+        rc = cm_timelines_read(timelines, columns, err);
+        pthread_mutex_unlock(&timelines->shared->lock);
+    }
     pthread_mutex_unlock(&timelines->lock);
     return rc;
 }
@@ -172,18 +189,15 @@ int cm_timelines_need(cm_timelines_t *timelines, cm_timelines_column_t column, c
 
 uint32_t cm_timelines_value_count(const cm_timelines_t *timelines, cm_timelines_column_t column)
 {
-    assert(timelines->columns[column].width > 0);
-    return timelines->columns[column].count;
+    assert(timelines->counts[column] > 0);
+    return timelines->counts[column];
 }
 
 cm_str_t cm_timelines_string(const cm_timelines_t *timelines, cm_timelines_column_t column,
                              uint32_t value)
 {
-    const cm_timelines_values_t *values = &timelines->columns[column];
-
-    assert(value > 0 && value < values->count && column != CM_COLUMN_ENGAGED);
-    return values->strings != NULL ? values->strings[value]
-                                   : cm_dict_string(&values->dict, value - 1);
+    assert(value > 0 && value < timelines->counts[column] && column != CM_COLUMN_ENGAGED);
+    return cm_texts_at(&timelines->shared->texts[column], value);
 }
 
 int cm_timelines_user(cm_timelines_t *timelines, uint32_t user, cm_str_t *string, cm_err_t *err)

@@ -7,7 +7,8 @@
  * column is read from the store when it is asked for first, and is kept then.
  *
  * Timelines are of one moment of the store and never change. They may be used by several threads;
- * a lane belongs to one. */
+ * a lane belongs to one. When the store has grown, new timelines share with older ones what has not
+ * changed (cm_timelines_grow()). */
 #ifndef CM_MILL_TIMELINES_H
 #define CM_MILL_TIMELINES_H
 
@@ -46,6 +47,7 @@ enum { CM_KIND_VIEW, CM_KIND_ENGAGEMENT, CM_KIND_OTHER };
 typedef struct cm_timelines_options {
     int64_t until;           /* ordinal to stop before; 0: the end of the store */
     int64_t memory;          /* bytes that sorting and columns may take, about; 0: no limit */
+    int64_t period_rows;     /* a period that grows and has more rows is divided; 0: 65536 */
     int threads;             /* 0: one per processor */
     const atomic_bool *stop; /* when it becomes true, CM_ESTOP; may be NULL */
     const cm_log_t *log;     /* gets debug entries (CM_DEBUG_MILL); may be NULL */
@@ -60,6 +62,13 @@ typedef struct cm_timelines_options {
  * CM_EINTERNAL when the store has 2^32 events or more, and what readers return. */
 int cm_timelines_open(const cm_timelines_options_t *options, cm_timelines_t **timelines,
                       cm_err_t *err);
+
+/* The same as cm_timelines_open(), from older timelines of this store: only the periods in which
+ * something is new are put in order, and only their columns are read. Where that is not possible or
+ * costs as much, they are opened in full. Both are closed by their owners, in any order, and may be
+ * used at the same time. `old`: NULL is fine. */
+int cm_timelines_grow(const cm_timelines_t *old, const cm_timelines_options_t *options,
+                      cm_timelines_t **timelines, cm_err_t *err);
 
 /* NULL is fine. */
 void cm_timelines_close(cm_timelines_t *timelines);
@@ -117,8 +126,9 @@ typedef struct cm_crowd {
 /* What a lane gives. */
 typedef struct cm_lane_view {
     uint32_t columns; /* a mask, 1 << column, of columns that cm_timelines_need() has read */
-    int64_t from, to; /* ms; the lane gives the users that have events in the periods (weeks, UTC)
-                       * of this span, with all their events of these; INT64_MIN, INT64_MAX: all */
+    int64_t from, to; /* ms; the lane gives the users that have events in the periods (weeks or
+                       * parts of them, UTC) that overlap this span, with all their events of these;
+                       * INT64_MIN, INT64_MAX: all */
     /* `before` and `after` are wanted, and if a session reaches into these periods or out of them,
      * its page views elsewhere. */
     bool context;

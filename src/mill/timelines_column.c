@@ -1,6 +1,5 @@
 #include "mill/timelines_inside.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 enum { HELD_BYTES = 4 }; /* of an event and column, about: what is held, and then the value */
@@ -34,8 +33,8 @@ static const source_t sources[CM_COLUMN_COUNT] = {
     [CM_COLUMN_ENGAGED] = {CM_READ_EXTRA, CM_EXTRA_ENGAGED},
 };
 
-/* A block of an optional field. While all values of a column fit into a byte, each block is put at
- * once. Later blocks wait until it is known how many values there are in all. */
+/* A block of an optional field. Values that fit into the column as it is are put at once. Other
+ * blocks wait until it is known how many values there are in all. */
 typedef struct held {
     void *numbers; /* by event, `width` bytes each; NULL: the block does not wait */
     uint8_t width;
@@ -45,7 +44,10 @@ typedef struct held {
 /* Columns being read, all from one part of the blocks. */
 typedef struct reading {
     cm_timelines_t *timelines;
-    unsigned part;
+    cm_part_t *part;
+    const cm_block_ref_t **blocks; /* those with events of the part */
+    size_t block_count;
+    unsigned from;                 /* CM_READ_* */
     uint32_t columns;              /* a mask */
     held_t *held[CM_COLUMN_COUNT]; /* by block; of optional fields with strings */
     cm_timelines_column_t putting; /* the one whose held values are put */
@@ -83,7 +85,7 @@ static bool take(reading_t *reading, size_t *block)
     const bool failed = reading->rc < 0;
     pthread_mutex_unlock(&reading->lock);
     *block = atomic_fetch_add(&reading->next, 1);
-    return !failed && *block < reading->timelines->block_count;
+    return !failed && *block < reading->block_count;
 }
 
 static int run(reading_t *reading, void (*work)(void *context, int number), cm_err_t *err)
@@ -95,76 +97,16 @@ static int run(reading_t *reading, void (*work)(void *context, int number), cm_e
     return reading->rc;
 }
 
-/* ---- putting values to their rows ---- */
-
-/* `values` maps a block's numbers to values; NULL: `add` is added to them. */
-#define PUT(name, to_t, from_t)                                                                    \
-    static void name(to_t *to, const uint32_t *row_of, uint32_t count, const from_t *numbers,      \
-                     const uint32_t *values, uint32_t add)                                         \
-    {                                                                                              \
-        for (uint32_t i = 0; i < count; i++) {                                                     \
-            if (row_of[i] != CM_TIMELINES_NO_ROW)                                                  \
-                to[row_of[i]] = (to_t)(values != NULL ? values[numbers[i]] : numbers[i] + add);    \
-        }                                                                                          \
-    }
-
-PUT(put_1_1, uint8_t, uint8_t)
-PUT(put_1_2, uint8_t, uint16_t)
-PUT(put_1_4, uint8_t, uint32_t)
-PUT(put_2_1, uint16_t, uint8_t)
-PUT(put_2_2, uint16_t, uint16_t)
-PUT(put_2_4, uint16_t, uint32_t)
-PUT(put_4_1, uint32_t, uint8_t)
-PUT(put_4_2, uint32_t, uint16_t)
-PUT(put_4_4, uint32_t, uint32_t)
-
-/* Puts the values of a block; its numbers have `width` bytes. */
-static void put(const reading_t *reading, int column, const cm_block_ref_t *block,
-                const void *numbers, uint8_t width, const uint32_t *values, uint32_t add)
-{
-    const cm_timelines_values_t *target = &reading->timelines->columns[column];
-    const uint32_t *rows = reading->timelines->row_of + block->first;
-    const uint32_t count = cm_timelines_count_in(reading->timelines, block);
-    void *to = target->values;
-
-    switch (target->width * 8 + width) {
-    case 9:
-        put_1_1(to, rows, count, numbers, values, add);
-        break;
-    case 10:
-        put_1_2(to, rows, count, numbers, values, add);
-        break;
-    case 12:
-        put_1_4(to, rows, count, numbers, values, add);
-        break;
-    case 17:
-        put_2_1(to, rows, count, numbers, values, add);
-        break;
-    case 18:
-        put_2_2(to, rows, count, numbers, values, add);
-        break;
-    case 20:
-        put_2_4(to, rows, count, numbers, values, add);
-        break;
-    case 33:
-        put_4_1(to, rows, count, numbers, values, add);
-        break;
-    case 34:
-        put_4_2(to, rows, count, numbers, values, add);
-        break;
-    default:
-        put_4_4(to, rows, count, numbers, values, add);
-    }
-}
+/* ---- arrays ---- */
 
 /* Makes the array of a column with `count` values; all are absent. */
-static int make_values(cm_timelines_t *timelines, int column, uint32_t count, cm_err_t *err)
+static int make_values(const reading_t *reading, int column, uint32_t count, cm_err_t *err)
 {
-    cm_timelines_values_t *to = &timelines->columns[column];
-    const size_t rows = (size_t)timelines->end; /* some are not used */
+    cm_timelines_values_t *to = &reading->part->columns[column];
+    const size_t rows = reading->part->room;
     const uint8_t width = width_for(count);
 
-    int rc = cm_timelines_check_memory(timelines, (int64_t)(rows * width), err);
+    int rc = cm_timelines_check_memory(reading->timelines, (int64_t)(rows * width), err);
     if (rc < 0)
         return rc;
     void *values = calloc(rows + 1, width);
@@ -172,8 +114,7 @@ static int make_values(cm_timelines_t *timelines, int column, uint32_t count, cm
         return cm_fail_memory(err);
     to->values = values;
     to->width = width;
-    to->count = count;
-    atomic_fetch_add(&timelines->size, (int64_t)(rows * width));
+    atomic_fetch_add(&reading->part->size, (int64_t)(rows * width));
     return 0;
 }
 
@@ -182,29 +123,10 @@ static void put_numbers(const reading_t *reading, int column, const cm_block_ref
                         const cm_columns_t *columns)
 {
     if (column != CM_COLUMN_ENGAGED)
-        put(reading, column, block, columns->ids[sources[column].field], sizeof(uint32_t), NULL, 1);
+        cm_part_put(reading->part, column, block, columns->ids[sources[column].field],
+                    sizeof(uint32_t), NULL, 1);
     else if (columns->wide.any)
-        put(reading, column, block, columns->wide.engaged, sizeof(uint32_t), NULL, 0);
-}
-
-/* The strings of a dictionary of the store. */
-static int read_strings(cm_timelines_t *timelines, int column, uint32_t count, cm_err_t *err)
-{
-    const cm_field_t field = (cm_field_t)sources[column].field;
-    cm_timelines_values_t *to = &timelines->columns[column];
-    const int64_t bytes = (int64_t)count * (int64_t)sizeof *to->strings;
-
-    int rc = cm_timelines_check_memory(timelines, bytes, err);
-    if (rc < 0)
-        return rc;
-    to->strings = malloc(((size_t)count + 1) * sizeof *to->strings);
-    if (to->strings == NULL)
-        return cm_fail_memory(err);
-    for (uint32_t id = 0; rc == 0 && id < count; id++)
-        rc = cm_reader_string(timelines->readers[0], field, id, &to->strings[id + 1], err);
-    if (rc == 0)
-        atomic_fetch_add(&timelines->size, bytes);
-    return rc;
+        cm_part_put(reading->part, column, block, columns->wide.engaged, sizeof(uint32_t), NULL, 0);
 }
 
 /* ---- optional fields with strings ---- */
@@ -233,7 +155,7 @@ static int hold_numbers(held_t *held, const uint32_t *numbers, uint32_t count, u
 static int hold_values(reading_t *reading, int column, held_t *held, const cm_dict_t *strings,
                        cm_err_t *err)
 {
-    cm_dict_t *all = &reading->timelines->columns[column].dict;
+    cm_dict_t *all = &reading->timelines->shared->dicts[column];
     const uint32_t count = strings->count;
     cm_str_t *texts = malloc(((size_t)count + 1) * sizeof *texts);
     uint32_t *hashes = malloc(((size_t)count + 1) * sizeof *hashes);
@@ -258,31 +180,30 @@ static int hold_values(reading_t *reading, int column, held_t *held, const cm_di
     return rc;
 }
 
-/* Whether all values of a block fit into a byte. */
-static bool are_bytes(const held_t *held, uint32_t strings)
+/* Whether all values of a block fit into the column as it is. */
+static bool are_narrow(const held_t *held, uint32_t strings, uint8_t width)
 {
     uint32_t all = 0;
 
     for (uint32_t number = 0; number <= strings; number++)
         all |= held->values[number];
-    return all <= UINT8_MAX;
+    return width == 4 || all >> 8 * width == 0;
 }
 
 static int put_or_hold(reading_t *reading, int column, size_t b, const cm_wide_t *wide,
                        cm_err_t *err)
 {
-    const cm_timelines_t *timelines = reading->timelines;
-    const cm_block_ref_t *block = &timelines->blocks[b];
+    const cm_block_ref_t *block = reading->blocks[b];
     const unsigned field = sources[column].field;
     const cm_dict_t *strings = &wide->strings[field];
     held_t *held = &reading->held[column][b];
 
     int rc = hold_values(reading, column, held, strings, err);
-    if (rc == 0 && !are_bytes(held, strings->count))
-        return hold_numbers(held, wide->ids[field], cm_timelines_count_in(timelines, block),
-                            strings->count, err);
+    if (rc == 0 && !are_narrow(held, strings->count, reading->part->columns[column].width))
+        return hold_numbers(held, wide->ids[field], block->count, strings->count, err);
     if (rc == 0)
-        put(reading, column, block, wide->ids[field], sizeof(uint32_t), held->values, 0);
+        cm_part_put(reading->part, column, block, wide->ids[field], sizeof(uint32_t), held->values,
+                    0);
     free(held->values);
     held->values = NULL;
     return rc;
@@ -294,7 +215,7 @@ static void put_views(const reading_t *reading, const cm_block_ref_t *block)
     static const uint32_t view = 1;
     uint8_t *views = cm_alloc_zero(block->count, 1);
 
-    put(reading, CM_COLUMN_NAME, block, views, 1, &view, 0);
+    cm_part_put(reading->part, CM_COLUMN_NAME, block, views, 1, &view, 0);
     free(views);
 }
 
@@ -308,61 +229,62 @@ static void put_held(void *context, int number)
     while (take(reading, &b)) {
         held_t *held = &reading->held[column][b];
         if (held->numbers != NULL)
-            put(reading, column, &reading->timelines->blocks[b], held->numbers, held->width,
-                held->values, 0);
+            cm_part_put(reading->part, column, reading->blocks[b], held->numbers, held->width,
+                        held->values, 0);
         free(held->numbers);
         held->numbers = NULL;
     }
 }
 
-/* Makes the array of a column, whose values had a byte each, as wide as `count` values need. Rows
- * may have numbers above `rows`, because some between periods are not used. */
-static int widen(cm_timelines_t *timelines, int column, uint32_t count, cm_err_t *err)
+/* Makes the array of a column as wide as `count` values need. */
+static int widen(const reading_t *reading, int column, uint32_t count, cm_err_t *err)
 {
-    cm_timelines_values_t *to = &timelines->columns[column];
-    uint8_t *bytes = to->values;
+    cm_part_t *part = reading->part;
+    cm_timelines_values_t *to = &part->columns[column];
+    const cm_timelines_values_t from = *to;
+    const uint8_t *bytes = from.values;
+    const uint16_t *pairs = from.values;
 
-    int rc = make_values(timelines, column, count, err);
+    int rc = make_values(reading, column, count, err);
     if (rc < 0)
         return rc;
-    for (int64_t row = 0; to->width == 2 && row < timelines->end; row++)
-        ((uint16_t *)to->values)[row] = bytes[row];
-    for (int64_t row = 0; to->width == 4 && row < timelines->end; row++)
-        ((uint32_t *)to->values)[row] = bytes[row];
-    free(bytes);
-    atomic_fetch_sub(&timelines->size, timelines->end);
+    for (uint32_t row = 0; row < part->room; row++) {
+        const uint32_t value = from.width == 1 ? bytes[row] : pairs[row];
+        if (to->width == 2)
+            ((uint16_t *)to->values)[row] = (uint16_t)value;
+        else
+            ((uint32_t *)to->values)[row] = value;
+    }
+    free(from.values);
+    atomic_fetch_sub(&part->size, (int64_t)part->room * from.width);
     return 0;
 }
 
 /* Puts the values of a column that have been held, when all blocks have been read. */
 static int finish_column(reading_t *reading, int column, cm_err_t *err)
 {
-    cm_timelines_t *timelines = reading->timelines;
-    const cm_dict_t *dict = &timelines->columns[column].dict;
-    size_t bytes = 0;
+    bool any = false;
 
-    for (uint32_t id = 0; id < dict->count; id++)
-        bytes += dict->entries[id].len + sizeof *dict->entries + 4 * sizeof *dict->slots;
-    atomic_fetch_add(&timelines->size, (int64_t)bytes);
-    timelines->columns[column].count = dict->count + 1;
-    if (width_for(dict->count + 1) == 1)
+    for (size_t b = 0; b < reading->block_count; b++)
+        any |= reading->held[column][b].numbers != NULL;
+    if (!any)
         return 0;
-    int rc = widen(timelines, column, dict->count + 1, err);
+    int rc = widen(reading, column, reading->timelines->shared->dicts[column].count + 1, err);
     reading->putting = (cm_timelines_column_t)column;
     return rc < 0 ? rc : run(reading, put_held, err);
 }
 
-/* ---- the whole ---- */
+/* ---- the columns of a part ---- */
 
 static int take_block(reading_t *reading, int number, size_t b, cm_columns_t *columns,
                       cm_err_t *err)
 {
-    cm_timelines_t *timelines = reading->timelines;
-    const cm_block_ref_t *block = &timelines->blocks[b];
+    const cm_timelines_t *timelines = reading->timelines;
+    const cm_block_ref_t *block = reading->blocks[b];
 
     int rc = cm_timelines_check_stop(timelines, err);
     if (rc == 0)
-        rc = cm_reader_read(timelines->readers[number], block, reading->part, columns, err);
+        rc = cm_reader_read(timelines->readers[number], block, reading->from, columns, err);
     for (int column = 0; rc == 0 && column < CM_COLUMN_COUNT; column++) {
         if (!(reading->columns >> column & 1))
             continue;
@@ -385,7 +307,7 @@ static void read_blocks(void *context, int number)
 
     for (int column = 0; column < CM_COLUMN_COUNT; column++) {
         if (reading->columns >> column & 1)
-            columns.only |= (reading->part == CM_READ_EXTRA ? (uint32_t)CM_ONLY_EXTRAS
+            columns.only |= (reading->from == CM_READ_EXTRA ? (uint32_t)CM_ONLY_EXTRAS
                                                             : (uint32_t)CM_ONLY_FIELDS)
                             << sources[column].field;
     }
@@ -400,29 +322,20 @@ static void read_blocks(void *context, int number)
 /* What a column needs before blocks are read. */
 static int prepare(reading_t *reading, int column, cm_err_t *err)
 {
-    cm_timelines_t *timelines = reading->timelines;
-    uint32_t count = CM_ENGAGED_MAX + 1;
-    int rc = 0;
+    const cm_timelines_t *timelines = reading->timelines;
+    const cm_dict_t *dict = &timelines->shared->dicts[column];
 
-    if (is_collected(column)) {
-        reading->held[column] =
-            cm_alloc_zero(timelines->block_count + 1, sizeof *reading->held[column]);
-        if (column == CM_COLUMN_NAME)
-            cm_dict_put(&timelines->columns[column].dict, CM_STR("pageview"));
-        return make_values(timelines, column, 1, err);
-    }
-    if (column != CM_COLUMN_ENGAGED) {
-        rc = cm_reader_string_count(timelines->readers[0], (cm_field_t)sources[column].field,
-                                    &count, err);
-        if (rc == 0)
-            rc = read_strings(timelines, column, count, err);
-    }
-    return rc < 0 ? rc : make_values(timelines, column, count + 1, err);
+    if (column == CM_COLUMN_ENGAGED)
+        return make_values(reading, column, CM_ENGAGED_MAX + 2, err);
+    if (!is_collected(column))
+        return make_values(reading, column, timelines->strings[sources[column].field] + 1, err);
+    reading->held[column] = cm_alloc_zero(reading->block_count + 1, sizeof *reading->held[column]);
+    return make_values(reading, column, dict->count + 1, err);
 }
 
 static void free_held(reading_t *reading, int column)
 {
-    for (size_t b = 0; reading->held[column] != NULL && b < reading->timelines->block_count; b++) {
+    for (size_t b = 0; reading->held[column] != NULL && b < reading->block_count; b++) {
         free(reading->held[column][b].numbers);
         free(reading->held[column][b].values);
     }
@@ -430,14 +343,46 @@ static void free_held(reading_t *reading, int column)
     reading->held[column] = NULL;
 }
 
-/* Reads some columns of one part. After a failure there are none of them. */
-static int read_together(cm_timelines_t *timelines, unsigned part, uint32_t columns, cm_err_t *err)
+/* Finds the blocks that have events of the part. */
+static void find_blocks(reading_t *reading)
 {
-    reading_t reading = {.timelines = timelines, .part = part, .columns = columns};
-    const int64_t size = atomic_load(&timelines->size);
+    const cm_timelines_t *timelines = reading->timelines;
+    const cm_part_t *part = reading->part;
+    size_t range = 0;
+
+    reading->blocks = cm_alloc((timelines->block_count + 1) * sizeof *reading->blocks);
+    for (size_t b = 0; b < timelines->block_count; b++) {
+        const cm_block_ref_t *block = &timelines->blocks[b];
+        while (range < part->range_count &&
+               part->ranges[range].first + part->ranges[range].count <= block->first)
+            range++;
+        if (range < part->range_count && part->ranges[range].first < cm_block_end(block))
+            reading->blocks[reading->block_count++] = block;
+    }
+}
+
+/* Forgets columns that could not be read. */
+static void take_back(const reading_t *reading)
+{
+    for (int column = 0; column < CM_COLUMN_COUNT; column++) {
+        cm_timelines_values_t *values = &reading->part->columns[column];
+        if (!(reading->columns >> column & 1) || values->width == 0)
+            continue;
+        atomic_fetch_sub(&reading->part->size, (int64_t)reading->part->room * values->width);
+        free(values->values);
+        *values = (cm_timelines_values_t){0};
+    }
+}
+
+/* Reads some columns that are together in the blocks. After a failure there are none of them. */
+static int read_together(cm_timelines_t *timelines, cm_part_t *part, unsigned from,
+                         uint32_t columns, cm_err_t *err)
+{
+    reading_t reading = {.timelines = timelines, .part = part, .from = from, .columns = columns};
     int rc = 0;
 
     pthread_mutex_init(&reading.lock, NULL);
+    find_blocks(&reading);
     for (int column = 0; rc == 0 && column < CM_COLUMN_COUNT; column++) {
         if (columns >> column & 1)
             rc = prepare(&reading, column, err);
@@ -449,49 +394,118 @@ static int read_together(cm_timelines_t *timelines, unsigned part, uint32_t colu
             rc = finish_column(&reading, column, err);
         free_held(&reading, column);
     }
-    for (int column = 0; rc < 0 && column < CM_COLUMN_COUNT; column++) {
-        if (columns >> column & 1)
-            cm_timelines_values_free(&timelines->columns[column]);
-    }
     if (rc < 0)
-        atomic_store(&timelines->size, size);
+        take_back(&reading);
+    free(reading.blocks);
     pthread_mutex_destroy(&reading.lock);
     return rc;
 }
 
 /* Whether there is memory for what is held of so many columns at once. */
-static bool fit_together(const cm_timelines_t *timelines, uint32_t columns)
+static bool fit_together(const cm_timelines_t *timelines, const cm_part_t *part, uint32_t columns)
 {
     cm_err_t err;
 
     return cm_timelines_check_memory(
-               timelines, timelines->end * HELD_BYTES * __builtin_popcount(columns), &err) == 0;
+               timelines, (int64_t)part->events * HELD_BYTES * __builtin_popcount(columns), &err) ==
+           0;
 }
 
-int cm_timelines_read(cm_timelines_t *timelines, uint32_t columns, cm_err_t *err)
+/* Reads those columns of the mask that the part does not have. */
+static int read_part(cm_timelines_t *timelines, cm_part_t *part, uint32_t columns, cm_err_t *err)
 {
-    static const unsigned parts[] = {CM_READ_HOT, CM_READ_COLD, CM_READ_EXTRA};
+    static const unsigned places[] = {CM_READ_HOT, CM_READ_COLD, CM_READ_EXTRA};
     int rc = 0;
 
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         uint32_t left = 0;
         for (int column = 0; column < CM_COLUMN_COUNT; column++) {
-            if (sources[column].part == parts[i] && timelines->columns[column].width == 0)
+            if (sources[column].part == places[i] && part->columns[column].width == 0)
                 left |= columns & 1u << column;
         }
         while (rc == 0 && left != 0) {
-            const uint32_t some = fit_together(timelines, left) ? left : left & -left;
-            rc = read_together(timelines, parts[i], some, err);
+            const uint32_t some = fit_together(timelines, part, left) ? left : left & -left;
+            rc = read_together(timelines, part, places[i], some, err);
             left &= ~some;
         }
     }
     return rc;
 }
 
-void cm_timelines_values_free(cm_timelines_values_t *values)
+/* ---- strings ---- */
+
+/* Adds the strings of the store's dictionary that are not there yet: `count` are wanted. Readers
+ * that have closed may have given the others, so that all are copied. */
+static int copy_texts(cm_timelines_t *timelines, int column, uint32_t count, cm_err_t *err)
 {
-    free(values->values);
-    free(values->strings);
-    cm_dict_free(&values->dict);
-    *values = (cm_timelines_values_t){0};
+    cm_timelines_shared_t *shared = timelines->shared;
+    cm_texts_t *texts = &shared->texts[column];
+    const int64_t bytes = (int64_t)count - texts->count;
+    cm_str_t text;
+
+    int rc =
+        bytes > 0 ? cm_timelines_check_memory(timelines, bytes * (int64_t)sizeof text, err) : 0;
+    while (rc == 0 && texts->count < count) {
+        rc = cm_reader_string(timelines->readers[0], (cm_field_t)sources[column].field,
+                              texts->count - 1, &text, err);
+        if (rc < 0)
+            break;
+        cm_texts_add(texts, cm_arena_copy(&texts->arena, text));
+        atomic_fetch_add(&shared->size, (int64_t)(sizeof text + text.len));
+    }
+    return rc;
+}
+
+/* Adds the strings of an optional field that are not there yet. */
+static void list_texts(cm_timelines_shared_t *shared, int column)
+{
+    const cm_dict_t *dict = &shared->dicts[column];
+    cm_texts_t *texts = &shared->texts[column];
+
+    while (texts->count <= dict->count) {
+        const cm_str_t text = cm_dict_string(dict, texts->count - 1);
+        cm_texts_add(texts, text);
+        atomic_fetch_add(&shared->size, (int64_t)(text.len + sizeof text + sizeof *dict->entries +
+                                                  4 * sizeof *dict->slots));
+    }
+}
+
+/* All parts have the column: its strings, and how many values there are. */
+static int finish(cm_timelines_t *timelines, int column, cm_err_t *err)
+{
+    cm_timelines_shared_t *shared = timelines->shared;
+    uint32_t count = CM_ENGAGED_MAX + 2;
+    int rc = 0;
+
+    if (column != CM_COLUMN_ENGAGED && shared->texts[column].count == 0)
+        cm_texts_add(&shared->texts[column], CM_STR("")); /* of the value 0 */
+    if (is_collected(column)) {
+        list_texts(shared, column);
+        count = shared->dicts[column].count + 1;
+    } else if (column != CM_COLUMN_ENGAGED) {
+        count = timelines->strings[sources[column].field] + 1;
+        rc = copy_texts(timelines, column, count, err);
+    }
+    if (rc == 0) {
+        timelines->counts[column] = count;
+        timelines->read |= 1u << column;
+    }
+    return rc;
+}
+
+int cm_timelines_read(cm_timelines_t *timelines, uint32_t columns, cm_err_t *err)
+{
+    const uint32_t wanted = columns & ~timelines->read;
+    cm_dict_t *names = &timelines->shared->dicts[CM_COLUMN_NAME];
+    int rc = 0;
+
+    if (names->count == 0)
+        cm_dict_put(names, CM_STR("pageview"));
+    for (uint32_t i = 0; rc == 0 && i < timelines->part_count; i++)
+        rc = read_part(timelines, timelines->parts[i], wanted, err);
+    for (int column = 0; rc == 0 && column < CM_COLUMN_COUNT; column++) {
+        if (wanted >> column & 1)
+            rc = finish(timelines, column, err);
+    }
+    return rc;
 }

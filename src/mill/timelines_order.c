@@ -1,7 +1,6 @@
 /* Puts events in order with the mill's parts: they are spread over partitions by user
  * (partition.h), and each partition is sorted; ties.h finds copies. The place of a packed event is
  * its kind. */
-#include "base/clock.h"
 #include "mill/timelines_rows.h"
 
 #include <assert.h>
@@ -10,7 +9,9 @@
 enum {
     PARTITIONS_MAX = 4096,
     PARTITION_EVENTS = 32 * 1024, /* 512 KiB: what a core's L2 cache holds */
-    USER_BITS = 64 - CM_PACKED_TIME_BITS,
+    /* Users of a partition: a packed event has room for twice as many. */
+    USERS_MAX = 1 << (64 - CM_PACKED_TIME_BITS - 1),
+    MORE_USERS = 16, /* of a partition, for which there is room at least */
     KIND_BITS = 2,
     EVENT_BYTES = 24, /* a packed event, and some for chunks that are not full */
     /* Memory of a tied event while its row key and its strings are read. Many copies are resolved
@@ -37,13 +38,14 @@ typedef struct worker {
     cm_ties_t ties;
     size_t tied;                   /* events of these ties */
     cm_timelines_rows_part_t rows; /* scratch of cm_timelines_rows_emit() */
-    uint32_t *weeks;               /* events by week */
+    uint32_t *counts;              /* events by span of the calendar */
     int rc;
     cm_err_t err;
 } worker_t;
 
 struct sorter {
-    cm_timelines_t *timelines;
+    cm_timelines_build_t *build;
+    int threads;
     cm_packed_layout_t layout;
     cm_spread_t spread;
     size_t tied_max;      /* how many tied events a worker keeps */
@@ -52,7 +54,7 @@ struct sorter {
     worker_t workers[CM_TEAM_MAX];
     atomic_uint next;  /* the partition that a worker takes next */
     bool may_print;    /* there is memory for prints */
-    uint64_t *prints;  /* by ordinal; NULL: not yet */
+    uint64_t *prints;  /* by position; NULL: not yet */
     atomic_bool print; /* they are wanted: the workers pause */
     cm_timelines_rows_t rows;
 };
@@ -73,6 +75,21 @@ static uint8_t *kinds_of(const cm_wide_t *wide)
     return kinds;
 }
 
+/* Counts the events of one block in each span, and leaves out those that are in none. Of all users,
+ * in the first pass. */
+static void count_block(worker_t *worker, const cm_columns_t *columns, uint32_t count)
+{
+    const cm_calendar_t *calendar = worker->sorter->build->calendar;
+    uint32_t *row_of = worker->sorter->build->part->row_of + columns->first;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t span = cm_calendar_find(calendar, columns->time[i]);
+        row_of[i] = span == CM_CALENDAR_NONE ? CM_TIMELINES_NO_ROW : 0;
+        if (span != CM_CALENDAR_NONE)
+            worker->counts[span]++;
+    }
+}
+
 /* Spreads the events of one block over the partitions. */
 static int scatter_block(worker_t *worker, const cm_columns_t *columns, uint32_t count,
                          const uint8_t *kinds)
@@ -81,12 +98,14 @@ static int scatter_block(worker_t *worker, const cm_columns_t *columns, uint32_t
     const unsigned ordinal_bits = worker->sorter->layout.ordinal_bits;
     const uint32_t *users = columns->ids[CM_USER], *names = columns->wide.ids[CM_EXTRA_NAME];
     cm_chunk_list_t *lists = worker->lists;
+    uint32_t *row_of = worker->sorter->build->part->row_of + columns->first;
 
-    /* All users are counted in the first pass. */
-    for (uint32_t i = 0; spread.pass == 0 && i < count; i++)
-        worker->weeks[cm_timelines_rows_week(columns->time[i])]++;
+    if (spread.pass == 0)
+        count_block(worker, columns, count);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t number = users[i];
+        if (row_of[i] == CM_TIMELINES_NO_ROW)
+            continue;
         if (spread.passes > 1) {
             if (number % spread.passes != spread.pass)
                 continue;
@@ -108,14 +127,15 @@ static int scatter_one(worker_t *worker, const cm_block_ref_t *block, cm_columns
 {
     const unsigned parts = block->has_others ? CM_READ_HOT | CM_READ_EXTRA : CM_READ_HOT;
 
-    int rc = cm_timelines_check_stop(worker->sorter->timelines, &worker->err);
+    const cm_timelines_build_t *build = worker->sorter->build;
+
+    int rc = cm_timelines_check_stop(build->timelines, &worker->err);
     if (rc == 0)
         rc = cm_reader_read(worker->reader, block, parts, columns, &worker->err);
     if (rc < 0)
         return rc;
     uint8_t *kinds = columns->wide.any ? kinds_of(&columns->wide) : NULL;
-    rc = scatter_block(worker, columns, cm_timelines_count_in(worker->sorter->timelines, block),
-                       kinds);
+    rc = scatter_block(worker, columns, cm_timelines_count_in(build->part->events, block), kinds);
     free(kinds);
     return rc;
 }
@@ -128,7 +148,7 @@ static void scatter(void *context, int number)
                                     CM_ONLY_EXTRAS << CM_EXTRA_NAME};
 
     for (size_t b = worker->block_from; worker->rc == 0 && b < worker->block_to; b++)
-        worker->rc = scatter_one(worker, &sorter->timelines->blocks[b], &columns);
+        worker->rc = scatter_one(worker, &sorter->build->blocks[b], &columns);
     cm_columns_free(&columns);
 }
 
@@ -181,10 +201,10 @@ static void emit(worker_t *worker, const cm_partition_t *partition)
 
 /* Called for each event that is a copy and does not count; by any worker, but each event is of one
  * partition. */
-static void leave_out(void *context, int64_t ordinal)
+static void leave_out(void *context, int64_t position)
 {
-    cm_timelines_t *timelines = context;
-    timelines->row_of[ordinal] = CM_TIMELINES_NO_ROW;
+    cm_part_t *part = context;
+    part->row_of[position] = CM_TIMELINES_NO_ROW;
 }
 
 /* Resolves the worker's ties and emits the partitions that it has kept for them. */
@@ -239,7 +259,7 @@ static size_t leave_out_same(const sorter_t *sorter, cm_packed_event_t *events, 
         if (left == 0 || all[i].print != all[left - 1].print)
             all[left++] = all[i];
         else
-            leave_out(sorter->timelines, cm_packed_ordinal(&all[i].event, &sorter->layout));
+            leave_out(sorter->build->part, cm_packed_ordinal(&all[i].event, &sorter->layout));
     }
     qsort(all, left, sizeof *all, by_place);
     for (size_t i = 0; i < count; i++) {
@@ -306,7 +326,7 @@ static void pass_on(worker_t *worker, size_t ties_before)
 static void order_one(worker_t *worker, uint32_t number)
 {
     sorter_t *sorter = worker->sorter;
-    const int threads = sorter->timelines->threads;
+    const int threads = sorter->threads;
     cm_chunk_list_t *lists[CM_TEAM_MAX];
     const size_t ties = worker->ties.count;
 
@@ -316,7 +336,7 @@ static void order_one(worker_t *worker, uint32_t number)
     worker->rc = cm_partition_build(&worker->partition, lists, threads, &worker->slabs,
                                     &sorter->spread, &worker->ties, &worker->err);
     if (worker->rc == 0)
-        worker->rc = cm_timelines_check_stop(sorter->timelines, &worker->err);
+        worker->rc = cm_timelines_check_stop(sorter->build->timelines, &worker->err);
     if (worker->rc == 0)
         pass_on(worker, ties);
 }
@@ -344,67 +364,71 @@ static void finish_ties(void *context, int number)
 
 /* ---- the whole ---- */
 
-/* Chooses passes and partitions as the mill does (plan.c). */
-static void choose_spread(sorter_t *sorter, uint32_t users, int64_t memory)
+/* Chooses passes and partitions as the mill does (plan.c), and leaves room for more users. */
+void cm_timelines_spread(cm_timelines_t *timelines, int64_t memory)
 {
-    const int64_t events = sorter->timelines->end, fits = memory / EVENT_BYTES + 1;
-    cm_spread_t *spread = &sorter->spread;
+    const int64_t events = timelines->end, fits = memory / EVENT_BYTES + 1;
+    const uint32_t users = timelines->strings[CM_USER];
     int64_t passes = memory > 0 ? (events + fits - 1) / fits : 1;
+    cm_spread_t spread = {0};
 
     passes = passes > users ? users : passes;
-    *spread = (cm_spread_t){.passes = (uint32_t)(passes < 1 ? 1 : passes), .users = users};
-    while ((1u << spread->shift) < PARTITIONS_MAX &&
-           (events / spread->passes >> spread->shift > PARTITION_EVENTS ||
-            users / spread->passes >> spread->shift >= 1u << USER_BITS))
-        spread->shift++;
-    spread->count = 1u << spread->shift;
+    spread.passes = (uint32_t)(passes < 1 ? 1 : passes);
+    while ((1u << spread.shift) < PARTITIONS_MAX &&
+           (events / spread.passes >> spread.shift > PARTITION_EVENTS ||
+            users / spread.passes >> spread.shift >= USERS_MAX))
+        spread.shift++;
+    spread.count = 1u << spread.shift;
+    timelines->shared->spread = spread;
+    const uint32_t most = (users / spread.passes >> spread.shift) + 1;
+    timelines->shared->locals = most + most / 4 + MORE_USERS;
 }
 
 static int prepare(sorter_t *sorter, int64_t memory, cm_err_t *err)
 {
-    cm_timelines_t *timelines = sorter->timelines;
+    cm_timelines_build_t *build = sorter->build;
+    cm_part_t *part = build->part;
     unsigned bits = 1;
-    uint32_t users;
 
-    int rc = cm_reader_string_count(timelines->readers[0], CM_USER, &users, err);
-    if (rc < 0)
-        return rc;
-    while ((uint64_t)timelines->end >> bits != 0)
+    while (part->events >> bits != 0)
         bits++;
     sorter->layout = (cm_packed_layout_t){
         .ordinal_bits = bits, .country_bits = KIND_BITS, .ordinal_mask = (UINT64_C(1) << bits) - 1};
-    choose_spread(sorter, users, memory);
+    sorter->spread = build->timelines->shared->spread;
+    sorter->spread.users = build->timelines->strings[CM_USER];
     int64_t tied = memory > 0 ? memory / TIED_BYTES : TIED_MAX;
     tied = tied > TIED_MAX ? TIED_MAX : tied < TIED_MIN ? TIED_MIN : tied;
-    sorter->may_print = memory <= 0 || timelines->end <= memory / PRINT_BYTES / 2;
-    sorter->tied_max = (size_t)(tied / timelines->threads);
+    sorter->may_print = memory <= 0 || part->events <= memory / PRINT_BYTES / 2;
+    sorter->tied_max = (size_t)(tied / sorter->threads);
     sorter->kept = cm_alloc_zero(sorter->spread.count, sizeof *sorter->kept);
     sorter->next_kept = cm_alloc_zero(sorter->spread.count, sizeof *sorter->next_kept);
-    return 0;
+    part->row_of = malloc(((size_t)part->events + 1) * sizeof *part->row_of);
+    atomic_fetch_add(&part->size, (int64_t)part->events * (int64_t)sizeof *part->row_of);
+    return part->row_of == NULL ? cm_fail_memory(err) : 0;
 }
 
 /* Gives each worker consecutive blocks with about the same number of events, and its lists. */
 static void equip(sorter_t *sorter)
 {
-    cm_timelines_t *timelines = sorter->timelines;
+    const cm_timelines_build_t *build = sorter->build;
     size_t block = 0;
 
-    for (int i = 0; i < timelines->threads; i++) {
+    for (int i = 0; i < sorter->threads; i++) {
         worker_t *worker = &sorter->workers[i];
-        const int64_t end = timelines->end * (i + 1) / timelines->threads;
+        const int64_t end = (int64_t)build->part->events * (i + 1) / sorter->threads;
         *worker = (worker_t){
             .sorter = sorter,
-            .reader = timelines->readers[i],
+            .reader = build->readers[i],
             .block_from = block,
             .lists = cm_alloc_zero(sorter->spread.count, sizeof *worker->lists),
             .ties = {.layout = &sorter->layout,
-                     .blocks = timelines->blocks,
-                     .block_count = timelines->block_count,
+                     .blocks = build->blocks,
+                     .block_count = build->block_count,
                      .copy = leave_out,
-                     .context = timelines},
-            .weeks = cm_alloc_zero(CM_TIMELINES_WEEKS, sizeof *worker->weeks),
+                     .context = build->part},
+            .counts = cm_alloc_zero((size_t)build->calendar->count + 1, sizeof *worker->counts),
         };
-        while (block < timelines->block_count && timelines->blocks[block].first < end)
+        while (block < build->block_count && build->blocks[block].first < end)
             block++;
         worker->block_to = block;
     }
@@ -412,7 +436,7 @@ static void equip(sorter_t *sorter)
 
 static int run(sorter_t *sorter, void (*work)(void *context, int number), cm_err_t *err)
 {
-    const int threads = sorter->timelines->threads;
+    const int threads = sorter->threads;
 
     cm_team_run(threads, work, sorter);
     for (int i = 0; i < threads; i++) {
@@ -426,13 +450,13 @@ static int run(sorter_t *sorter, void (*work)(void *context, int number), cm_err
 
 static void clean_up(sorter_t *sorter)
 {
-    const int threads = sorter->timelines->threads;
+    const int threads = sorter->threads;
 
     for (uint32_t p = 0; p < sorter->spread.count; p++)
         cm_partition_free(&sorter->kept[p]);
     for (int i = 0; i < threads; i++) {
         cm_timelines_rows_part_free(&sorter->workers[i].rows);
-        free(sorter->workers[i].weeks);
+        free(sorter->workers[i].counts);
         free(sorter->workers[i].lists); /* their chunks are pieces of the slabs */
         cm_partition_free(&sorter->workers[i].partition);
         cm_ties_free(&sorter->workers[i].ties);
@@ -445,17 +469,17 @@ static void clean_up(sorter_t *sorter)
     free(sorter->prints);
 }
 
-/* Adds up how many events there are in each week, and makes room for their rows. */
+/* Adds up how many events there are in each span, and makes room for their rows. */
 static int begin_rows(sorter_t *sorter, cm_err_t *err)
 {
-    uint32_t *weeks = sorter->workers[0].weeks;
+    uint32_t *counts = sorter->workers[0].counts;
 
-    for (int i = 1; i < sorter->timelines->threads; i++) {
-        for (uint32_t week = 0; week < CM_TIMELINES_WEEKS; week++)
-            weeks[week] += sorter->workers[i].weeks[week];
+    for (int i = 1; i < sorter->threads; i++) {
+        for (uint32_t span = 0; span < sorter->build->calendar->count; span++)
+            counts[span] += sorter->workers[i].counts[span];
     }
-    return cm_timelines_rows_begin(&sorter->rows, sorter->timelines, &sorter->spread,
-                                   &sorter->layout, weeks, err);
+    return cm_timelines_rows_begin(&sorter->rows, sorter->build, &sorter->spread, &sorter->layout,
+                                   counts, err);
 }
 
 /* Orders all partitions of a pass. When there are many ties, it pauses for the prints. */
@@ -464,7 +488,7 @@ static int order_pass(sorter_t *sorter, cm_err_t *err)
     atomic_store(&sorter->next, 0);
     int rc = run(sorter, order, err);
     if (rc == 0 && atomic_load(&sorter->print)) {
-        rc = cm_timelines_print(sorter->timelines, &sorter->prints, err);
+        rc = cm_timelines_print(sorter->build, &sorter->prints, err);
         atomic_store(&sorter->print, false);
         if (rc == 0)
             rc = run(sorter, order, err);
@@ -472,11 +496,12 @@ static int order_pass(sorter_t *sorter, cm_err_t *err)
     return rc == 0 ? run(sorter, finish_ties, err) : rc;
 }
 
-int cm_timelines_order(cm_timelines_t *timelines, int64_t memory, cm_err_t *err)
+int cm_timelines_order(cm_timelines_build_t *build, int64_t memory, cm_err_t *err)
 {
     sorter_t *sorter = cm_alloc_zero(1, sizeof *sorter);
 
-    sorter->timelines = timelines;
+    sorter->build = build;
+    sorter->threads = build->timelines->threads;
     int rc = prepare(sorter, memory, err);
     if (rc == 0)
         equip(sorter);

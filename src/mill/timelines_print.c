@@ -10,8 +10,8 @@
 #include <xxhash.h>
 
 typedef struct printing {
-    cm_timelines_t *timelines;
-    uint64_t *prints; /* by ordinal */
+    const cm_timelines_build_t *build;
+    uint64_t *prints; /* by position */
     uint64_t seed;
     atomic_size_t next; /* the block that a thread takes next */
     atomic_bool failed;
@@ -73,13 +73,13 @@ static int print_block(printing_t *printing, int number, const cm_block_ref_t *b
                        cm_columns_t *columns, cm_err_t *err)
 {
     uint64_t *prints = printing->prints + block->first;
-    const uint32_t count = cm_timelines_count_in(printing->timelines, block);
+    const uint32_t count = cm_timelines_count_in(printing->build->part->events, block);
     const unsigned parts = CM_READ_HOT | CM_READ_COLD | CM_READ_EXTRA |
                            (block->all_keys_derived ? 0u : (unsigned)CM_READ_KEYS);
 
-    int rc = cm_timelines_check_stop(printing->timelines, err);
+    int rc = cm_timelines_check_stop(printing->build->timelines, err);
     if (rc == 0)
-        rc = cm_reader_read(printing->timelines->readers[number], block, parts, columns, err);
+        rc = cm_reader_read(printing->build->readers[number], block, parts, columns, err);
     if (rc < 0)
         return rc;
     memset(prints, 0, count * sizeof *prints);
@@ -103,14 +103,14 @@ static int print_block(printing_t *printing, int number, const cm_block_ref_t *b
 static void print_blocks(void *context, int number)
 {
     printing_t *printing = context;
-    cm_timelines_t *timelines = printing->timelines;
+    const cm_timelines_build_t *build = printing->build;
     cm_columns_t columns = {0};
     int rc = 0;
     size_t b;
 
     while (rc == 0 && !atomic_load(&printing->failed) &&
-           (b = atomic_fetch_add(&printing->next, 1)) < timelines->block_count)
-        rc = print_block(printing, number, &timelines->blocks[b], &columns,
+           (b = atomic_fetch_add(&printing->next, 1)) < build->block_count)
+        rc = print_block(printing, number, &build->blocks[b], &columns,
                          &printing->threads[number].err);
     if (rc < 0)
         atomic_store(&printing->failed, true);
@@ -118,19 +118,20 @@ static void print_blocks(void *context, int number)
     cm_columns_free(&columns);
 }
 
-int cm_timelines_print(cm_timelines_t *timelines, uint64_t **prints, cm_err_t *err)
+int cm_timelines_print(const cm_timelines_build_t *build, uint64_t **prints, cm_err_t *err)
 {
-    printing_t printing = {.timelines = timelines};
+    const int threads = build->timelines->threads;
+    printing_t printing = {.build = build};
     int rc = 0;
 
     *prints = NULL;
-    printing.prints = malloc(((size_t)timelines->end + 1) * sizeof *printing.prints);
+    printing.prints = malloc(((size_t)build->part->events + 1) * sizeof *printing.prints);
     if (printing.prints == NULL)
         return cm_fail_memory(err);
     if (getrandom(&printing.seed, sizeof printing.seed, 0) < 0)
         printing.seed = (uint64_t)(uintptr_t)printing.prints;
-    cm_team_run(timelines->threads, print_blocks, &printing);
-    for (int i = 0; i < timelines->threads && rc == 0; i++) {
+    cm_team_run(threads, print_blocks, &printing);
+    for (int i = 0; i < threads && rc == 0; i++) {
         rc = printing.threads[i].rc;
         if (rc < 0)
             *err = printing.threads[i].err;

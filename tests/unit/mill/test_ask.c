@@ -2,7 +2,7 @@
  * weeks are read. */
 #include "store_support.h"
 
-#include "mill/ask.h"
+#include "ask_support.h"
 #include "store/memory.h"
 
 enum { USERS = 40, EVENTS = 4000, ROUNDS = 60, WEEKS = 6 };
@@ -88,56 +88,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static cm_question_t question(const char *by, const char *where, const char *where_visit)
-{
-    const char *const wheres[] = {where, NULL}, *const visits[] = {where_visit, NULL};
-    const cm_question_text_t text = {.by = by,
-                                     .measures = "all",
-                                     .where = where != NULL ? wheres : NULL,
-                                     .where_visit = where_visit != NULL ? visits : NULL,
-                                     .now = monday};
-    cm_question_t made;
-    cm_err_t err;
-
-    assert_ok(cm_question_parse(&text, &made, &err), err);
-    return made;
-}
-
-static int compare(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* All groups and the total as lines in one order. */
-static cm_buf_t dump(const cm_groups_t *groups)
-{
-    const size_t count = cm_groups_count(groups);
-    char **lines = malloc((count + 1) * sizeof *lines);
-    cm_buf_t all = CM_BUF_INIT;
-    cm_arena_t arena = CM_ARENA_INIT;
-
-    for (size_t i = 0; i <= count; i++) {
-        const cm_group_t group = i < count ? cm_groups_at(groups, i) : cm_groups_total(groups);
-        cm_buf_t line = CM_BUF_INIT;
-        for (size_t dim = 0; i < count && dim < cm_groups_dims(groups); dim++) {
-            cm_buf_add_str(&line, cm_groups_string(groups, dim, group.key[dim], &arena));
-            cm_buf_add_char(&line, '|');
-        }
-        for (int counter = 0; counter < CM_COUNTER_COUNT; counter++)
-            cm_buf_printf(&line, "%lld ", (long long)group.counters[counter]);
-        lines[i] = line.data;
-    }
-    qsort(lines, count, sizeof *lines, compare);
-    for (size_t i = 0; i <= count; i++) {
-        cm_buf_add_text(&all, lines[i]);
-        cm_buf_add_char(&all, '\n');
-        free(lines[i]);
-    }
-    free(lines);
-    cm_arena_free(&arena);
-    return all;
-}
-
 /* The answer for the span: alone, or beside the same question of all time, for which all weeks are
  * read. */
 static cm_buf_t answer(const world_t *world, const cm_question_t *asked, cm_span_t span, bool alone)
@@ -151,7 +101,7 @@ static cm_buf_t answer(const world_t *world, const cm_question_t *asked, cm_span
     cm_err_t err;
 
     assert_ok(cm_ask(&options, both, alone ? 1 : 2, &err), err);
-    cm_buf_t lines = dump(both[0].groups);
+    cm_buf_t lines = test_groups(both[0].groups);
     cm_groups_free(both[0].groups);
     cm_groups_free(both[1].groups);
     return lines;
@@ -184,7 +134,7 @@ static void spans_read_only_their_weeks(void **state)
     for (int round = 0; round < ROUNDS; round++) {
         for (size_t by = 0; by < sizeof all_by / sizeof *all_by; by++) {
             cm_question_t asked =
-                question(all_by[by], where[draw(world, 4)], visit[draw(world, 4)]);
+                test_question(all_by[by], where[draw(world, 4)], visit[draw(world, 4)]);
             const cm_span_t span = draw_span(world);
             cm_buf_t alone = answer(world, &asked, span, true);
             cm_buf_t beside = answer(world, &asked, span, false);
