@@ -118,7 +118,9 @@ static bool is_current(const moment_t *current, const moment_t *now)
            same_text(&current->sites, &now->sites) && same_text(&current->identity, &now->identity);
 }
 
-static int put_in_order(cm_questions_t *questions, moment_t *moment, cm_err_t *err)
+/* `before`: the moment that was current; or NULL. */
+static int put_in_order(cm_questions_t *questions, const moment_t *before, moment_t *moment,
+                        cm_err_t *err)
 {
     const cm_questions_settings_t *settings = &questions->settings;
     const cm_timelines_options_t options = {.memory = settings->memory,
@@ -127,10 +129,13 @@ static int put_in_order(cm_questions_t *questions, moment_t *moment, cm_err_t *e
                                             .log = questions->log,
                                             .reader = cm_readers_take,
                                             .context = &moment->readers};
+    const bool grown = before != NULL && same_text(&before->identity, &moment->identity);
 
     int rc = cm_attribution_rules_new(moment->sites.data, settings->given.attribution.ignored,
                                       &moment->rules, err);
-    return rc == 0 ? cm_timelines_open(&options, &moment->timelines, err) : rc;
+    if (rc == 0)
+        rc = cm_timelines_grow(grown ? before->timelines : NULL, &options, &moment->timelines, err);
+    return rc;
 }
 
 /* Makes the current moment that of the store. `opening` is locked. */
@@ -147,7 +152,7 @@ static int look(cm_questions_t *questions, cm_err_t *err)
         rc = find_end(now, err);
     const bool same = rc == 0 && is_current(questions->current, now);
     if (rc == 0 && !same)
-        rc = put_in_order(questions, now, err);
+        rc = put_in_order(questions, questions->current, now, err);
     if (rc < 0 || same)
         moment_free(now);
     if (rc < 0)

@@ -5,9 +5,9 @@
  *
  * Timelines are kept between questions and shared by those that are answered at the same time. A
  * question is answered from what was committed a second ago at most: then the store is looked at,
- * and where it has grown it is put in order again. Timelines that were not used for some time are
- * closed, because an open reader makes a writer keep what it has replaced. Used by all threads of
- * the server; a cm_questions_asking_t belongs to one. */
+ * and where it has grown, what is new is put in order. Timelines that were not used for some time
+ * are closed, because an open reader makes a writer keep what it has replaced. Used by all threads
+ * of the server; a cm_questions_asking_t belongs to one. */
 #ifndef CM_SERVE_QUESTIONS_H
 #define CM_SERVE_QUESTIONS_H
 

@@ -198,7 +198,7 @@ static int ask_client(const world_t *world, const char *by, int leaves, int rc)
                                       .threads = 1,
                                       .gives_up = has_left,
                                       .context = &client};
-    cm_question_t question_of = question(by, NULL, NULL);
+    cm_question_t question_of = test_question(by, NULL, NULL);
     cm_asked_t asked = {.question = &question_of, .span = CM_SPAN_ALL};
     cm_err_t err;
 
