@@ -1,6 +1,7 @@
 /* Writes a result of the mill as answers, in one transaction. */
 #include "index/embedded/changes.h"
 #include "index/embedded/checks.h"
+#include "index/embedded/peaks.h"
 
 #include "base/clock.h"
 
@@ -234,6 +235,8 @@ int cm_index_embedded_apply(const cm_database_t *database, cm_reader_t *reader,
                                                        : write_in_bulk(&writing, replace, err);
     if (rc == 0)
         rc = cm_check_flush(&writing, err);
+    if (rc == 0)
+        rc = cm_peaks_write(&writing, replace, err);
     *changed = writing.removed;
     if (options->emptied != NULL)
         *options->emptied = writing.emptied;

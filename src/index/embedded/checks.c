@@ -40,8 +40,7 @@ static uint64_t factor_of(int64_t url, int64_t country)
     return mixed % PRIME == 0 ? 1 : mixed;
 }
 
-/* The contribution of the measures; `rows` is 1 for a row, -1 for removing one. */
-static uint64_t contribution(int64_t url, int64_t country, const int64_t *numbers, int rows)
+uint64_t cm_check_contribution(int64_t url, int64_t country, const int64_t *numbers, int rows)
 {
     unsigned __int128 sum = factors[0] * (unsigned __int128)(rows < 0 ? PRIME - 1 : (uint64_t)rows);
 
@@ -66,8 +65,7 @@ int64_t cm_check_string_hash(int64_t id, cm_str_t text)
 
 /* ---- errors ---- */
 
-/* CM_ECORRUPT with `what` is wrong in the answers, and what to do. */
-static int fail_check(const cm_database_t *database, const char *what, cm_err_t *err)
+int cm_check_fail(const cm_database_t *database, const char *what, cm_err_t *err)
 {
     return cm_fail(err, CM_ECORRUPT,
                    "the answers in %s are damaged (%s); `clickmill process --rebuild` makes them "
@@ -78,7 +76,7 @@ static int fail_check(const cm_database_t *database, const char *what, cm_err_t 
 int cm_check_fail_sqlite(const cm_database_t *database, const char *doing, cm_err_t *err)
 {
     if ((sqlite3_errcode(database->db) & 0xFF) == SQLITE_CORRUPT)
-        return fail_check(database, sqlite3_errmsg(database->db), err);
+        return cm_check_fail(database, sqlite3_errmsg(database->db), err);
     return cm_database_fail(database, doing, err);
 }
 
@@ -139,14 +137,17 @@ int cm_check_state(const cm_database_t *database, cm_check_state_t *state, cm_er
     else if (there == (all & ~sums) && !hashed)
         *state = CM_CHECK_OLDER;
     else if (there != 1u << 4) /* of the oldest edition, which has other tables besides it */
-        rc = fail_check(database, "a table is missing", err);
+        rc = cm_check_fail(database, "a table is missing", err);
     return rc;
 }
 
 /* ---- rows that a statement visits ---- */
 
-static void note_row(cm_check_scan_t *scan, cm_dimension_t dimension, int64_t start, uint64_t sum)
+void cm_check_see(cm_check_scan_t *scan, int64_t start, int64_t url, int64_t country,
+                  const int64_t *numbers)
 {
+    const cm_dimension_t dimension = dimension_of(url, country);
+    const uint64_t sum = cm_check_contribution(url, country, numbers, 1);
     cm_check_group_t *last = scan->count > 0 ? &scan->groups[scan->count - 1] : NULL;
 
     if (last == NULL || last->start != start || last->dimension != dimension) {
@@ -187,8 +188,7 @@ static void answer_seen(sqlite3_context *context, int argc, sqlite3_value **argv
     const int64_t url = sqlite3_value_int64(argv[2]), country = sqlite3_value_int64(argv[3]);
     for (int i = 0; i < CM_MEASURE_COLUMN_COUNT; i++)
         numbers[i] = sqlite3_value_int64(argv[8 + i]);
-    note_row(scan, dimension_of(url, country), sqlite3_value_int64(argv[1]),
-             contribution(url, country, numbers, 1));
+    cm_check_see(scan, sqlite3_value_int64(argv[1]), url, country, numbers);
     sqlite3_result_int(context, 1);
     /* Rows of one url are neighbours. */
     if (url + 1 != scan->url)
@@ -298,7 +298,7 @@ static int compare(const cm_database_t *database, cm_check_scan_t *scan, cm_wind
     if (step != SQLITE_ROW && step != SQLITE_DONE)
         rc = cm_check_fail_sqlite(database, READING, err);
     else if (step == SQLITE_ROW || at < scan->count || scan->bad_string)
-        rc = fail_check(database, what, err);
+        rc = cm_check_fail(database, what, err);
     sqlite3_finalize(select);
     return rc;
 }
@@ -352,7 +352,7 @@ int cm_check_coverage(const cm_database_t *database, cm_window_t window, cm_err_
     if (rc == 0 && noted == hash)
         return 0;
     snprintf(text, sizeof text, "what they cover of window %s", cm_index_window_names[window]);
-    return fail_check(database, text, err);
+    return cm_check_fail(database, text, err);
 }
 
 /* ---- a start ---- */
@@ -432,7 +432,7 @@ int cm_check_all(const cm_database_t *database, cm_err_t *err)
                             "SELECT (SELECT count(*) FROM cell WHERE window NOT BETWEEN 0 AND 2) + "
                             "(SELECT count(*) FROM total WHERE window NOT BETWEEN 0 AND 2)",
                             0, &others, err);
-    return rc == 0 && others > 0 ? fail_check(database, "rows of no window", err) : rc;
+    return rc == 0 && others > 0 ? cm_check_fail(database, "rows of no window", err) : rc;
 }
 
 /* ---- writing ---- */
@@ -495,7 +495,7 @@ int cm_check_add(cm_writing_t *writing, const cm_cell_t *cell, int rows, cm_err_
     memcpy(numbers, &cell->measures, sizeof numbers);
     group->rows += rows;
     group->sum = reduce((unsigned __int128)group->sum +
-                        contribution(place.url, place.country, numbers, rows));
+                        cm_check_contribution(place.url, place.country, numbers, rows));
     return rc;
 }
 

@@ -31,6 +31,13 @@ enum { CM_CHECK_COVERAGE = CM_DIMENSION_COUNT };
 /* The hash of a string. */
 int64_t cm_check_string_hash(int64_t id, cm_str_t text);
 
+/* What a row adds to the sum of its group; `rows` is 1 for a row, -1 for removing one, and 0 for a
+ * change of its measures. `numbers` are its CM_MEASURE_COLUMNS. */
+uint64_t cm_check_contribution(int64_t url, int64_t country, const int64_t *numbers, int rows);
+
+/* CM_ECORRUPT with what is wrong in the answers, and what to do. */
+int cm_check_fail(const cm_database_t *database, const char *what, cm_err_t *err);
+
 /* ---- reading ---- */
 
 /* Which tables exist. */
@@ -53,6 +60,10 @@ typedef struct cm_check_scan {
     int64_t url;     /* id whose string was checked last, + 1 */
     bool bad_string; /* a string does not match its hash */
 } cm_check_scan_t;
+
+/* Adds a row to the scan. Its strings are the caller's. */
+void cm_check_see(cm_check_scan_t *scan, int64_t start, int64_t url, int64_t country,
+                  const int64_t *numbers);
 
 #define CM_SCAN_POINTER "cm_check_scan"
 

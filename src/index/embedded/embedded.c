@@ -2,6 +2,7 @@
 #include "index/embedded/changes.h"
 #include "index/embedded/checked.h"
 #include "index/embedded/receive.h"
+#include "index/embedded/search.h"
 #include "index/embedded/select.h"
 
 #include "store/embedded/store.h"
@@ -130,6 +131,20 @@ static int ask_and_give(embedded_index_t *self, cm_index_select_t *ask, bool che
     return rc;
 }
 
+/* A page: the first rows in an order. */
+static int ask_page(embedded_index_t *self, const cm_index_query_t *query, bool fresh,
+                    cm_answer_fn row, void *context, cm_err_t *err)
+{
+    const bool own = self->data_dir != NULL && !self->held;
+    const cm_search_options_t options = {.database = self->database,
+                                         .data_dir = own ? self->data_dir : NULL,
+                                         .query = query,
+                                         .check = !fresh,
+                                         .checked = checked_of(self, query)};
+
+    return cm_search(&options, row, context, err);
+}
+
 /* Runs the query; `checked` in a transaction, so that rows and checksums are of one moment. */
 static int run_query(embedded_index_t *self, const cm_index_query_t *query, bool checked,
                      cm_answer_fn row, void *context, cm_err_t *err)
@@ -144,10 +159,12 @@ static int run_query(embedded_index_t *self, const cm_index_query_t *query, bool
         rc = cm_database_has(self->database, CM_TOTAL_COUNTRY, &indexed, err);
     if (rc == 0 && checked)
         rc = cm_index_select_fresh(query, self->database, checked_of(self, query), &fresh, err);
+    const bool page = checked && cm_search_can(query);
     checked &= !fresh;
     cm_index_select_build(&ask, query, checked, indexed);
     if (rc == 0)
-        rc = ask_and_give(self, &ask, checked, row, context, err);
+        rc = page ? ask_page(self, query, fresh, row, context, err)
+                  : ask_and_give(self, &ask, checked, row, context, err);
     if (begin)
         cm_database_exec(self->database, "COMMIT", doing, NULL);
     cm_index_select_free(&ask);

@@ -151,7 +151,8 @@ int cm_index_embedded_forget(const cm_database_t *database, cm_err_t *err)
      * VACUUM frees their pages. */
     static const char forget[] =
         "DELETE FROM sqlite_master WHERE tbl_name IN ('cell', 'total', 'page', 'country', "
-        "'covered', 'checksum', 'retired', 'published', 'answer', 'rollup', 'pages', 'countries', "
+        "'covered', 'checksum', 'peak', 'retired', 'published', 'answer', 'rollup', 'pages', "
+        "'countries', "
         "'summary')";
     static const char doing[] = "forgetting damaged answers";
     int64_t version = 0;

@@ -1,6 +1,7 @@
 #include "index/embedded/select.h"
 
 #include "base/clock.h"
+#include "index/embedded/visit.h"
 
 /* Where the rows of a dimension are; `seen` is called for each row that is visited. */
 typedef struct place {
@@ -116,8 +117,7 @@ void cm_index_select_bind(cm_index_select_t *ask, sqlite3_stmt *select)
     sqlite3_bind_pointer(select, 8, &ask->scan, CM_SCAN_POINTER, NULL);
 }
 
-/* The starts of a query, in hours. */
-static void span_of(const cm_index_query_t *query, int64_t *from, int64_t *to)
+void cm_index_select_span(const cm_index_query_t *query, int64_t *from, int64_t *to)
 {
     const bool all = query->window == CM_WINDOW_ALL;
 
@@ -130,7 +130,7 @@ int cm_index_select_fresh(const cm_index_query_t *query, const cm_database_t *da
 {
     int64_t from, to;
 
-    span_of(query, &from, &to);
+    cm_index_select_span(query, &from, &to);
     return cm_checked_fresh(checked, database, query->window, query->dimension, from, to, fresh,
                             err);
 }
@@ -141,7 +141,7 @@ int cm_index_select_compare(cm_index_select_t *ask, const cm_database_t *databas
     const cm_index_query_t *query = ask->query;
     int64_t from, to;
 
-    span_of(query, &from, &to);
+    cm_index_select_span(query, &from, &to);
     int rc = cm_check_compare(database, &ask->scan, query->window, query->dimension, from, to, err);
     if (rc == 0)
         cm_checked_note(checked, &ask->scan, from, to);
@@ -173,6 +173,8 @@ int cm_index_select_register(const cm_database_t *database, cm_err_t *err)
 {
     int rc = cm_check_register(database, err);
 
+    if (rc == 0)
+        rc = cm_visit_register(database, err);
     if (rc == 0 && sqlite3_create_function(database->db, "answer_matches", 2, SQLITE_UTF8, NULL,
                                            answer_matches, NULL, NULL) != SQLITE_OK)
         rc = cm_database_fail(database, "reading the answers", err);

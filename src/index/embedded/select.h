@@ -39,6 +39,9 @@ void cm_index_select_build(cm_index_select_t *ask, const cm_index_query_t *query
 /* Binds the parameters; `ask` must live, and not move, as long as the statement is used. */
 void cm_index_select_bind(cm_index_select_t *ask, sqlite3_stmt *select);
 
+/* The starts of a query, hours in [from, to]. */
+void cm_index_select_span(const cm_index_query_t *query, int64_t *from, int64_t *to);
+
 /* Whether the rows of the query need no check, because they were checked before: `*fresh`. */
 int cm_index_select_fresh(const cm_index_query_t *query, const cm_database_t *database,
                           cm_checked_t *checked, bool *fresh, cm_err_t *err);
