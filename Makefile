@@ -1,6 +1,6 @@
 # The commands of a developer. The build itself is described in meson.build.
 .DEFAULT_GOAL := help
-.PHONY: help setup configure build run test check questions ring-test bench bench-collect bench-cluster fuzz format clean stack-up stack-down stack-status
+.PHONY: help setup configure build run test check questions ring-test bench bench-collect bench-hours bench-cluster fuzz format clean stack-up stack-down stack-status
 
 SOURCES = $(shell find src tests -name '*.[ch]' -o -name '*.cc')
 
@@ -47,6 +47,9 @@ bench: bench-collect ## compare with other engines: make bench [SIZE=1000000] [S
 bench-collect: build ## compare the collector with nginx, measured by wrk: [ROUNDS=3]
 	@scripts/setup.sh bench
 	@python3 bench/collect.py $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-hours: build ## measure pages of hours of 20 M events: [SIZE=20000000] [ROUNDS=3]
+	@python3 bench/hours.py $(if $(SIZE),--size $(SIZE)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-cluster: build ## compare with minimal clients and the usual tools on real engines: [SIZE=1000000] [ONLY=bulk|shapes] [SPARK_TIMES=10]
 	@scripts/setup.sh stack

@@ -398,7 +398,7 @@ def write_document():
     except OSError as reason:
         fail("no results to write about (%s); run `make bench` first" % reason)
     write(os.path.join(ROOT, "docs", "performance.md"),
-          report.document(results, other_results("cluster.md"), other_results("collect.md")))
+          report.document(results, *map(other_results, ("cluster.md", "collect.md", "hours.md"))))
     write(os.path.join(ROOT, "docs", "performance.svg"), plot.draw(results))
 
 

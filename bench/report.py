@@ -292,6 +292,9 @@ answers:
 ## Events over HTTP
 
 {collect}
+## Pages of hours
+
+{hours}
 ## How it is measured
 
 - Every engine gets the same file, the same {threads} processors and {threads} threads, in the same run. The engines
@@ -346,9 +349,18 @@ the events in the store are counted.
 %s"""
 
 
-def document(results, cluster, collect):
-    """The text of docs/performance.md. `cluster` and `collect` are the results of `make bench-cluster`
-    and `make bench-collect`; None when they were not run."""
+NO_HOURS = """Not measured in this run. `make bench-hours` measures it, and its results are then written here.
+"""
+
+HOURS = """Pages of `/api/answers?window=hour`, 100 rows unless the table says more. Each is asked of a `serve`
+that was just started; "warm" is one that has shown another page of all hours before.
+
+%s"""
+
+
+def document(results, cluster, collect, hours):
+    """The text of docs/performance.md. The others are the results of `make bench-cluster`,
+    `make bench-collect` and `make bench-hours`; None when they were not run."""
     settings = results["settings"]
     return DOCUMENT.format(
         setting=setting(results), busy=busy(results), shape=shape(results),
@@ -356,5 +368,6 @@ def document(results, cluster, collect):
         memory=memory_table(results),
         cluster=CLUSTER % cluster if cluster else NO_CLUSTER,
         collect=COLLECT % collect if collect else NO_COLLECT,
+        hours=HOURS % hours if hours else NO_HOURS,
         threads=settings["threads"], runs=settings["runs"],
         notes="".join("- %s.\n" % (note[0].upper() + note[1:]) for note in not_measured(results)))
