@@ -104,9 +104,10 @@ def main():
     make(options.size, data)
     cores = os.sched_getaffinity(0)
     about = machine.describe(cores)
-    lines = ["%s events, medians of %d rounds; %s, %d processors used, load %.1f.\n" % (
+    lines = ["%s events, medians, rounds: %d; %s, %d processors used, load %.1f.\n" % (
         format(options.size, ","), options.rounds, about["cpu"], len(cores), machine.load()),
-             "| page of hours | time | CPU | warm | CPU | memory |", "|---|---:|---:|---:|---:|---:|"]
+             "The machine was busy: quiet processors take less time.\n" if machine.load() > len(cores)
+             else "", "| page of hours | time | CPU | warm | CPU | memory |", "|---|---:|---:|---:|---:|---:|"]
     for name, page in PAGES:
         rounds = [timed(data, page, False) + timed(data, page, True) for _ in range(options.rounds)]
         cold, cpu, most, warm, warm_cpu, _ = (statistics.median(part) for part in zip(*rounds))
