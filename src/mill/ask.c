@@ -142,7 +142,7 @@ static void make_total(cm_groups_t *groups, const cm_tally_t *tally)
 }
 
 static cm_groups_t *make_groups(const cm_ask_plan_t *plan, const cm_ask_one_t *one,
-                                const cm_ask_state_t *state)
+                                const cm_ask_state_t *state, bool stepped)
 {
     const cm_tally_t *tally = &state->tally;
     const size_t room = (size_t)tally->count + 1;
@@ -161,7 +161,8 @@ static cm_groups_t *make_groups(const cm_ask_plan_t *plan, const cm_ask_one_t *o
     for (uint32_t cell = 0; one->dim_count > 0 && cell < tally->count; cell++) {
         int64_t counters[CM_COUNTER_COUNT];
         cm_tally_counters(tally, cell, counters);
-        if (counters[CM_COUNTER_EVENTS] > 0) /* else nothing but engagement */
+        /* Where nothing but engagement falls, a group is not listed, but a step of it counts. */
+        if (stepped || counters[CM_COUNTER_EVENTS] > 0)
             take_cell(groups, tally, cell);
     }
     make_total(groups, tally);
@@ -232,7 +233,8 @@ static int walk(const cm_ask_plan_t *plan, cm_asked_t *asked, cm_err_t *err)
     for (int i = 1; rc == 0 && i < walk.threads; i++)
         cm_ask_worker_merge(&walkers[0].worker, &walkers[i].worker);
     for (size_t i = 0; rc == 0 && i < plan->count; i++)
-        asked[i].groups = make_groups(plan, &plan->ones[i], &walkers[0].worker.states[i]);
+        asked[i].groups =
+            make_groups(plan, &plan->ones[i], &walkers[0].worker.states[i], asked[i].stepped);
     for (int i = 0; i < walk.threads; i++)
         cm_ask_worker_free(&walkers[i].worker);
     free(walkers);

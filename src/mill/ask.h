@@ -60,7 +60,8 @@ static inline int cm_ask_check_at(const cm_ask_options_t *options, uint32_t valu
     return value % 4096 == 0 ? cm_ask_check(options, err) : 0;
 }
 
-/* The groups, in no order. Groups in which nothing but engagement falls are not among them. */
+/* The groups, in no order. Groups in which nothing but engagement falls are not among them, except
+ * where the step is a dimension. */
 size_t cm_groups_count(const cm_groups_t *groups);
 cm_group_t cm_groups_at(const cm_groups_t *groups, size_t number);
 
