@@ -9,6 +9,7 @@
 
 typedef struct produce_options {
     cm_traffic_options_t traffic;
+    int64_t over; /* ms; 0: one event a second */
     const char *out;
     int format;
     cm_sink_options_t sink;
@@ -21,6 +22,13 @@ static const cm_option_t options[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(produce_options_t, traffic),
      .rows = cm_traffic_option_rows},
+    {.name = "over",
+     .type = CM_OPT_DURATION,
+     .offset = offsetof(produce_options_t, over),
+     .arg = "TIME",
+     .max = 1e13,
+     .help = "with --count and without --rate: the time of the simulation that the events are "
+             "spread over, such as 30d, instead of one event per second"},
     {.name = "out",
      .letter = 'o',
      .type = CM_OPT_TEXT,
@@ -86,6 +94,10 @@ static int open_source(produce_t *self)
                        cm_options_given(app->values, offsetof(produce_options_t, traffic.rate));
     const bool seeded = cm_options_given(app->values, offsetof(produce_options_t, traffic.seed));
 
+    if (self->asked->over > 0 && paced)
+        return cm_fail(&app->err, CM_EUSAGE, "--over needs --count, and no --rate");
+    if (self->asked->over > 0)
+        traffic.rate = (double)traffic.count * 1000 / (double)self->asked->over;
     traffic.views_only = self->asked->out != NULL && self->asked->format == FORMAT_COMBINED;
     return cm_traffic_open(&traffic, paced ? CM_TRAFFIC_PACED : CM_TRAFFIC_AT_ONCE,
                            traffic.count == 0 && !seeded, app->clock, app->stop, &self->source,

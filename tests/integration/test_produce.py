@@ -94,6 +94,18 @@ def test_access_log_can_be_imported(t):
     t.equal(account["rejected"], 0, "rejected")
 
 
+def test_events_are_spread_over_a_time(t):
+    """The last of 20,000 events comes at the end of 30 days; by default, after 20,000 seconds."""
+    for options, seconds in ((("--over", "30d"), 30 * 86400), ((), 20000)):
+        made = lines(t, "--count", 20000, "--users", 400, *options)
+        first, last = (json.loads(made[at])["timestamp"] for at in (0, -1))
+        t.equal(first, 1767225600000, "first event")
+        t.true(abs((last - first) / 1000 / seconds - 1) < 0.05, "%s: %d ms" % (options, last - first))
+    for options in (("--over", "30d"), ("--over", "30d", "--count", 5, "--rate", 2)):
+        t.says(t.clickmill("produce", *options, "--out", "-", check=USAGE),
+               "--over needs --count, and no --rate")
+
+
 def test_options_out_of_range(t):
     for options in (["--count", "-1"], ["--users", "0"], ["--late", "101"], ["--repeat", "-1"],
                     ["--rate", "0"], ["--rate", "fast"], ["--seed", "x"], ["--countries", "0"]):
