@@ -3,11 +3,13 @@
 import os
 import random
 import shutil
+import subprocess
 
 import measure
 
 # About the bytes of an event of `produce` as JSON, to check for room on the disk.
 BYTES_PER_EVENT = 290
+BEGINNING = 1 << 18  # bytes of a kept file that are compared
 
 
 class NoRoom(Exception):
@@ -40,13 +42,12 @@ def make(program, path, produce, form="jsonl"):
 
 def begins_the_same(program, path, produce, form):
     """Whether `produce` still generates what a kept file contains: it may be of an older version."""
-    start = path + ".start"
-    measure.run([program, "produce", "--count", 2000, *produce[2:], "--format", form, "--out", start])
-    with open(start, "rb") as new, open(path, "rb") as kept:
-        wanted = new.read()
-        same = kept.read(len(wanted)) == wanted
-    os.remove(start)
-    return same
+    with subprocess.Popen([str(word) for word in (program, "produce", *produce, "--format", form, "--out", "-")],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as process, open(path, "rb") as kept:
+        wanted = process.stdout.read(BEGINNING)
+        process.stdout.close()  # which ends it
+        return kept.read(len(wanted)) == wanted
 
 
 def more(program, path, produce, size, count):
@@ -88,6 +89,16 @@ def random_keys(source, target):
         key = b"%032x" % (chance.getrandbits(128) & ~(0xf << 76) & ~(3 << 62) | 4 << 76 | 2 << 62)
         return b"%s%s-%s-%s-%s-%s%s" % (mark, key[:8], key[8:12], key[12:16], key[16:20], key[20:],
                                         line[len(mark) + 36:])
+    rewrite(source, target, change)
+
+
+def tail(source, target, since_ms):
+    """The events from a time on."""
+    mark = b'"timestamp": '
+
+    def change(_, line):
+        start = line.index(mark) + len(mark)
+        return line if int(line[start:line.index(b",", start)]) >= since_ms else b""
     rewrite(source, target, change)
 
 
