@@ -1,6 +1,6 @@
 # The commands of a developer. The build itself is described in meson.build.
 .DEFAULT_GOAL := help
-.PHONY: help setup configure build run test check questions ring-test bench bench-collect bench-hours bench-cluster fuzz format clean stack-up stack-down stack-status
+.PHONY: help setup configure build run test check questions ring-test bench bench-collect bench-hours bench-questions bench-cluster fuzz format clean stack-up stack-down stack-status
 
 SOURCES = $(shell find src tests -name '*.[ch]' -o -name '*.cc')
 
@@ -41,7 +41,7 @@ questions: build ## compare answers to random questions with SQL: [COUNT=5000] [
 	@python3 tests/question_run.py $(if $(COUNT),--count $(COUNT)) $(if $(EVENTS),--events $(EVENTS)) \
 		$(if $(SEED),--seed $(SEED))
 
-bench: bench-collect ## compare with other engines: make bench [SIZE=1000000] [SERIES=full]
+bench: bench-collect bench-questions ## compare with other engines: make bench [SIZE=1000000] [SERIES=full]
 	@python3 bench/bench.py $(if $(SIZE),--size $(SIZE)) $(if $(SERIES),--series $(SERIES))
 
 bench-collect: build ## compare the collector with nginx, measured by wrk: [ROUNDS=3]
@@ -50,6 +50,10 @@ bench-collect: build ## compare the collector with nginx, measured by wrk: [ROUN
 
 bench-hours: build ## measure pages of hours of 20 M events: [SIZE=20000000] [ROUNDS=3]
 	@python3 bench/hours.py $(if $(SIZE),--size $(SIZE)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-questions: build ## compare questions with DuckDB and ClickHouse: [SIZE=1000000] [ONLY=table,span] [LONG=100000000] [ROUNDS=3]
+	@python3 bench/questions.py $(if $(SIZE),--size $(SIZE)) $(if $(ONLY),--only $(ONLY)) $(if $(LONG),--long $(LONG)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-cluster: build ## compare with minimal clients and the usual tools on real engines: [SIZE=1000000] [ONLY=bulk|shapes] [SPARK_TIMES=10]
 	@scripts/setup.sh stack

@@ -26,7 +26,7 @@ import report  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-BUILD = os.path.join(ROOT, "build")
+BUILD = os.path.join(ROOT, os.environ.get("CM_BUILD", "build"))
 PLACE = os.path.join(BUILD, "bench")
 CLICKMILL = os.path.join(BUILD, "clickmill")
 REQUIREMENTS = os.path.join(HERE, "requirements.txt")
@@ -398,7 +398,8 @@ def write_document():
     except OSError as reason:
         fail("no results to write about (%s); run `make bench` first" % reason)
     write(os.path.join(ROOT, "docs", "performance.md"),
-          report.document(results, *map(other_results, ("cluster.md", "collect.md", "hours.md"))))
+          report.document(results, *(other_results(name + ".md")
+                                     for name in ("questions", "cluster", "collect", "hours"))))
     write(os.path.join(ROOT, "docs", "performance.svg"), plot.draw(results))
 
 

@@ -72,14 +72,6 @@ def span_table(results):
                             "required", ""), rows, ("events", "all 360 days", "a store of 7 days", "ratio"))
 
 
-def hour_table(results):
-    rows = []
-    for row in results["hour"]:
-        middle = measure.statistics.median(row["seconds"])
-        rows.append((row["page"], ms(middle), "at most " + ms(row["goal"]), verdict(middle <= row["goal"])))
-    return report.markdown(("page of `/api/answers?window=hour`", "time", "required", ""), rows, ("time",))
-
-
 def peaks_table(results):
     limit = PEAK.get(results["settings"]["size"])
     return report.markdown(("peak memory", "measured", "required", ""), [
@@ -93,8 +85,7 @@ def table(results):
             "medians of %d rounds.\n" % (
                 "{:,}".format(settings["size"]), "{:,}".format(max(1000, settings["size"] // 50)),
                 results["date"][:10], results["commit"], about["cpu"], about["processors_used"], settings["rounds"]))
-    for name, made in (("rows", questions_table), ("dashboard", dashboard_table), ("span", span_table),
-                       ("hour", hour_table), ("peaks", peaks_table)):
+    for name, made in (("rows", questions_table), ("dashboard", dashboard_table), ("span", span_table), ("peaks", peaks_table)):
         if results[name] or (name == "dashboard" and results.get("live")):
             text += "\n" + made(results)
     return text

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Compares questions to `clickmill serve` with DuckDB and ClickHouse: `make bench-questions`, or
 
-    bench/questions.py [--size 10000000] [--rounds 3] [--only table,dashboard,live,span,hour]
-                       [--long EVENTS] [--check]
+    bench/questions.py [--size 10000000] [--rounds 3] [--only table,dashboard,live,span]
+                       [--long EVENTS] [--check] [--place DIRECTORY]
 
 Events of `produce` with all fields, 30 days, 50 events a user. Clickmill is asked over HTTP, warm; the
 peers have their own tables (question_peers.py) and are asked in every form that they are known to be fast
 in (session_sql.py). All take turns on the same two processors. Every answer is compared, all rows and all
 counters, before a time counts. `--check` only compares; it needs no build without debugging.
 
-Writes questions.json and questions.md in build/bench, from where `bench.py --doc` takes them.
+Writes questions.json and questions.md in build/bench, from where `bench.py --doc` takes them, or in
+another directory.
 """
 
 import argparse
@@ -51,7 +52,7 @@ SLOW = 2        # seconds; so slow that reading the table does not matter, so th
 LIMIT = 10000   # rows of a request at most
 KEPT = 32       # answers that `serve` keeps
 LIVE_SECONDS, LIVE_RATE = 20, 1000
-PARTS = ("table", "dashboard", "live", "span", "hour")
+PARTS = ("table", "dashboard", "live", "span")
 QUOTIENTS = {"average_time_spent": ("time_spent_sum", "time_spent_count"),
              "average_time_on_page": ("time_on_page_sum", "time_on_page_count"),
              "views_per_visit": ("clicks", "visits"), "bounce_rate": ("bounces", "entrances"),
@@ -203,21 +204,20 @@ def check_quotients(question, rows):
                 raise answers.Differ("%s of %s: expected %s, got %s" % (name, row, wanted, row[name]))
 
 
-def compare(question, wanted, got, who):
-    wrong = [group for group in {*wanted, *got} if wanted.get(group) != got.get(group)]
-    if wrong or not wanted:
-        raise answers.Differ("%s, %s: %d of %d groups differ\n%s" % (question.title, who, len(wrong), len(wanted), "\n".join(
-            "%s\n- %s\n+ %s" % (group, wanted.get(group), got.get(group)) for group in wrong[:3])))
+def differences(wanted, got):
+    """What differs of the counters by group, in words."""
+    return ["%s\n- %s\n+ %s" % (group, wanted.get(group), got.get(group))
+            for group in sorted({*wanted, *got}, key=str) if wanted.get(group) != got.get(group)]
 
 
 # ---- the parts
 
 class Run:
     def __init__(self, given, work, cores):
-        self.given, self.work, self.cores = given, work, cores
-        self.data = os.path.join(bench.PLACE, "data")
+        self.given, self.work, self.cores, self.compared = given, work, cores, 0
+        self.data = os.path.join(given.place, "data")
         os.makedirs(self.data, exist_ok=True)
-        self.results = {"rows": [], "dashboard": {}, "span": [], "hour": [], "peaks": {}}
+        self.results = {"rows": [], "dashboard": {}, "span": [], "peaks": {}}
 
     def path(self, *names):
         return os.path.join(self.work, *names)
@@ -266,8 +266,6 @@ class Run:
             return
         if "live" in parts:
             self.live()
-        if "hour" in parts:
-            self.hour()
         shutil.rmtree(self.path("store"))
         if "span" in parts:
             self.last_days(self.given.long or size)
@@ -284,14 +282,22 @@ class Run:
             found.append(peer)
         return found
 
+    def compare(self, question, rows, ours, who):
+        wanted = of_peer(question, rows)
+        wrong = differences(wanted, ours)
+        if wrong or not wanted:
+            raise answers.Differ("%s, %s: %d of %d groups differ\n%s" % (
+                question.title, who, len(wrong), len(wanted), "\n".join(wrong[:3])))
+        self.compared += 1
+
     def keep(self):
         """Writes the results so far; returns them as tables."""
         results = {**self.results, "machine": machine.describe(self.cores), "commit": machine.revision(bench.ROOT),
                    "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
                    "settings": {"size": self.given.size, "rounds": self.given.rounds, "threads": bench.THREADS}}
-        bench.write(os.path.join(bench.PLACE, "questions.json"), json.dumps(results, indent=1) + "\n")
+        bench.write(os.path.join(self.given.place, "questions.json"), json.dumps(results, indent=1) + "\n")
         text = question_report.table(results)
-        bench.write(os.path.join(bench.PLACE, "questions.md"), text)
+        bench.write(os.path.join(self.given.place, "questions.md"), text)
         return text
 
     # ---- the table
@@ -306,7 +312,7 @@ class Run:
             times = {kind: [] for kind in kinds}
             for peer, table, form in kinds:  # this warms the peers, too
                 answer = peer.ask(**question.request, table=table, form=form, rows=True)
-                compare(question, of_peer(question, answer["rows"]), ours, "%s, %s, %s" % (peer.name, table, form))
+                self.compare(question, answer["rows"], ours, "%s, %s, %s" % (peer.name, table, form))
                 if answer["seconds"] > SLOW:
                     times[peer, table, form].append(answer["seconds"])
             if not self.given.check:
@@ -345,7 +351,7 @@ class Run:
             ours = of_ours(question, server.all_rows([*common, *question.params]))
             for peer in peers[:1]:
                 answer = peer.ask(**question.request, table="coded", form="levels", rows=True)
-                compare(question, of_peer(question, answer["rows"]), ours, peer.name)
+                self.compare(question, answer["rows"], ours, peer.name)
         server.again()
         together = [*common, *(pair for one in each for pair in one)]
         _, at_once = server.ask(together)
@@ -407,29 +413,6 @@ class Run:
             self.results["peaks"][name] = took["peak_bytes"]
             say("%-40s %8.3f s %6.0f MB" % (name, took["seconds"], took["peak_bytes"] / 1e6))
 
-    def hour(self):
-        """A page of the answers of each hour, from the index."""
-        took = measure.run([bench.CLICKMILL, "process", "--window", "hour", "--data", self.path("store"), "--threads",
-                            bench.THREADS])
-        self.results["peaks"]["process --window hour"] = took["peak_bytes"]
-        day = [("from", at(9)[0]), ("to", at(10)[0])]
-        sorts = [("sort", "unique_user_count"), ("sort", "average_time_spent"), ("sort", "url")]
-        pages = [("default parameters", 0.1, [])]
-        pages += [("within one day, by " + sort[1], 0.1, [*day, sort]) for sort in sorts]
-        pages += [("all, by " + sort[1], 2, [sort]) for sort in sorts]
-        with self.serving("store") as server:
-            for title, goal, params in pages:
-                taken = []
-                for _ in range(self.given.rounds):
-                    if sum(taken) < LONG:
-                        seconds, answer = server.fetch("/api/answers", [
-                            ("window", "hour"), *params, server.limit(100)])
-                        taken.append(seconds)
-                if not answer["rows"]:
-                    raise answers.Differ("an hour page has no rows: " + title)
-                self.results["hour"].append({"page": title, "goal": goal, "seconds": taken})
-                say("hour page, %-40s %8.1f ms" % (title, statistics.median(taken) * 1000))
-
     def last_days(self, size):
         """The last 7 of 360 days, against a store that has only those."""
         file, since = self.produced(size, LONG_DAYS), at(LONG_DAYS - LAST)
@@ -477,6 +460,7 @@ def main():
     parser.add_argument("--long", type=int, help="events of 360 days (default: --size)")
     parser.add_argument("--peers", default=",".join(PEERS), help="peers, with commas (default all)")
     parser.add_argument("--python", metavar="FILE", help="a Python that has the peers (default: one is made)")
+    parser.add_argument("--place", default=bench.PLACE, help="where data and results are (default build/bench)")
     parser.add_argument("--check", action="store_true", help="only compare answers")
     given = parser.parse_args()
     given.only, given.peers = given.only.split(","), given.peers.split(",")
@@ -488,17 +472,17 @@ def main():
         bench.install_peers(os.path.join(bench.PLACE, "venv"))
         given.python = os.path.join(bench.PLACE, "venv", "bin", "python")
     given.python = os.path.abspath(given.python)
-    os.makedirs(bench.PLACE, exist_ok=True)
-    for left in glob.glob(os.path.join(bench.PLACE, "questions-*", "")):
+    given.place = os.path.abspath(given.place)
+    os.makedirs(given.place, exist_ok=True)
+    for left in glob.glob(os.path.join(given.place, "questions-*", "")):
         shutil.rmtree(left, ignore_errors=True)
     cores = sorted(os.sched_getaffinity(0))[:bench.THREADS]
     os.sched_setaffinity(0, cores)  # every program that is started here has the same ones
-    work = tempfile.mkdtemp(prefix="questions-", dir=bench.PLACE)
+    work = tempfile.mkdtemp(prefix="questions-", dir=given.place)
     run = Run(given, work, cores)
     try:
         run.all_parts()
-        if not given.check:
-            print(run.keep(), end="")
+        print("%d answers of peers agree" % run.compared if given.check else run.keep(), end="\n")
     except (answers.Differ, collect.StackError, events.NoRoom, measure.Failed) as failure:
         bench.fail(str(failure))
     finally:

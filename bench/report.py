@@ -286,6 +286,9 @@ When the events do not fit in the allowed memory, they are computed in ranges of
 answers:
 
 {memory}
+## Questions
+
+{questions}
 ## On real engines
 
 {cluster}
@@ -328,6 +331,21 @@ answers:
 {notes}"""
 
 
+NO_QUESTIONS = """Not measured in this run. `make bench-questions` measures it, and its results are then written here.
+"""
+
+QUESTIONS = """A warm `clickmill serve`, asked over HTTP, compared with DuckDB and ClickHouse (chDB), each from its own
+table, warm too. The time of a question is from its request to the last byte of its rows (10,000 at most, a peer's
+all). Each peer's query has two forms, with sets of distinct values and with groups in several levels; its time is
+the median of the faster one. DuckDB's table is in the order of time, ClickHouse's in the order of timelines
+(`ORDER BY (user_id, timestamp)`, merged into one part, texts as LowCardinality). *Coded* tables have a number in
+place of each user id and, in DuckDB, of each value (ENUM): then all users and values must be known before the
+first event is stored. *ratio* and *required* are of the faster peer without them, *to coded, too* of the fastest of
+all four. The columns of the session (`source`) are ready columns of the peers' tables. Every row and every
+counter of each form is compared before a time counts; averages and rates are checked against the counters.
+
+%s"""
+
 NO_CLUSTER = """Not measured in this run. `make bench-cluster` measures it, and its results are then written here.
 """
 
@@ -358,14 +376,15 @@ that was just started; "warm" is one that has shown another page of all hours be
 %s"""
 
 
-def document(results, cluster, collect, hours):
-    """The text of docs/performance.md. The others are the results of `make bench-cluster`,
-    `make bench-collect` and `make bench-hours`; None when they were not run."""
+def document(results, questions, cluster, collect, hours):
+    """The text of docs/performance.md. The others are the results of `make bench-questions`,
+    `make bench-cluster`, `make bench-collect` and `make bench-hours`; None when they were not run."""
     settings = results["settings"]
     return DOCUMENT.format(
         setting=setting(results), busy=busy(results), shape=shape(results),
         rows=rows_table(results), engines=engines_table(results), shapes=shapes_table(results),
         memory=memory_table(results),
+        questions=QUESTIONS % questions if questions else NO_QUESTIONS,
         cluster=CLUSTER % cluster if cluster else NO_CLUSTER,
         collect=COLLECT % collect if collect else NO_COLLECT,
         hours=HOURS % hours if hours else NO_HOURS,
