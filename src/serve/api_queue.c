@@ -40,7 +40,7 @@ typedef struct job {
     int64_t answered_ns;
     char tag[CM_QUESTIONS_TAG]; /* of a question */
     bool unchanged;             /* all askers have the answer of this tag */
-    cm_err_t err; /* FAILED: for the client, where its code is CM_EUSAGE or CM_ENOMEM */
+    cm_err_t err; /* FAILED: for the client, where its code is CM_EUSAGE, CM_ENOMEM or CM_EBUSY */
 } job_t;
 
 struct cm_api_query {
@@ -193,9 +193,10 @@ static void unlink_job(job_t **list, const job_t *job)
 /* ---- answering ---- */
 
 /* The sentence of a question's failure is for the client. */
-static bool is_of_client(int code)
+static bool is_of_client(const job_t *job, int code)
 {
-    return code == CM_EUSAGE || code == CM_ENOMEM;
+    return code == CM_EUSAGE || code == CM_ENOMEM ||
+           (code == CM_EBUSY && job->params.question.data != NULL);
 }
 
 /* Takes a kept answer to the same query that was made from the same index, if there is one. */
@@ -293,7 +294,7 @@ static void answer(job_t *job)
         job->answer = cm_reply_body_new(&job->body);
     cm_buf_free(&job->body);
     /* Only to the log: the sentence may name paths of this machine. */
-    if (rc < 0 && rc != CM_ESTOP && !is_of_client(rc))
+    if (rc < 0 && rc != CM_ESTOP && !is_of_client(job, rc))
         cm_log(queue->log, CM_LOG_ERROR, "answers cannot be read", "reason=\"%s\"", err.text);
     else
         cm_debug(queue->log, CM_DEBUG_SERVE,
@@ -462,7 +463,8 @@ static enum MHD_Result reply_failed(const job_t *job, struct MHD_Connection *con
 {
     if (job->params.question.data != NULL && job->err.code == CM_EUSAGE)
         return cm_reply_error(connection, MHD_HTTP_BAD_REQUEST, job->err.text);
-    if (job->params.question.data != NULL && job->err.code == CM_ENOMEM)
+    if (job->params.question.data != NULL &&
+        (job->err.code == CM_ENOMEM || job->err.code == CM_EBUSY))
         return cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE, job->err.text,
                               LATE_SECONDS);
     return cm_reply_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
