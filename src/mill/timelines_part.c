@@ -5,6 +5,9 @@
 /* Bytes of an event: its row, and second, ms and kind of the row. Slices come on top. */
 enum { EVENT_BYTES = 4 + 4 + 2 + 1 };
 
+/* So many positions take as much memory as a range. */
+enum { GAP = sizeof(cm_part_range_t) / sizeof(uint32_t) };
+
 static void free_values(cm_part_t *part)
 {
     for (int column = 0; column < CM_COLUMN_COUNT; column++)
@@ -100,6 +103,61 @@ int cm_timelines_build_all(cm_timelines_t *timelines, cm_err_t *err)
     return rc;
 }
 
+/* Moves the rows of some positions, [from, to) of the range, to the position `at`. */
+static cm_part_range_t move(cm_part_t *part, const cm_part_range_t *range, uint32_t from,
+                            uint32_t to, uint32_t at)
+{
+    memmove(part->row_of + at, part->row_of + range->position + from,
+            (to - from) * sizeof *part->row_of);
+    return (cm_part_range_t){range->first + from, to - from, at};
+}
+
+/* The end of the positions from `from` on, which has a row, between which few have none. */
+static uint32_t used_end(const uint32_t *rows, uint32_t from, uint32_t count)
+{
+    uint32_t end = from + 1;
+
+    for (uint32_t i = end; i < count && i - end < GAP; i++) {
+        if (rows[i] != CM_TIMELINES_NO_ROW)
+            end = i + 1;
+    }
+    return end;
+}
+
+/* Removes the positions of events that are not of the part: of blocks that only overlap its periods
+ * they may be nearly all. */
+static void compact(cm_part_t *part)
+{
+    cm_part_range_t *ranges = NULL;
+    const int64_t before = (int64_t)part->events * (int64_t)sizeof *part->row_of;
+    size_t count = 0, cap = 0;
+    uint32_t events = 0;
+
+    for (size_t i = 0; i < part->range_count; i++) {
+        const cm_part_range_t *range = &part->ranges[i];
+        const uint32_t *rows = part->row_of + range->position;
+        for (uint32_t from = 0, to; from < range->count; from = to) {
+            to = from + 1;
+            if (rows[from] == CM_TIMELINES_NO_ROW)
+                continue;
+            to = used_end(rows, from, range->count);
+            if (count == cap) {
+                cap = 2 * cap + GAP;
+                ranges = cm_realloc(ranges, cap * sizeof *ranges);
+            }
+            ranges[count++] = move(part, range, from, to, events);
+            events += to - from;
+        }
+    }
+    free(part->ranges);
+    part->ranges = ranges;
+    part->range_count = count;
+    part->events = events;
+    part->row_of = cm_realloc(part->row_of, ((size_t)events + 1) * sizeof *part->row_of);
+    atomic_fetch_add(&part->size, (int64_t)(count * sizeof *ranges) +
+                                      (int64_t)events * (int64_t)sizeof *part->row_of - before);
+}
+
 static int by_time(const void *a, const void *b)
 {
     const cm_calendar_span_t *x = a, *y = b;
@@ -161,6 +219,8 @@ int cm_timelines_build_some(cm_timelines_t *timelines, const cm_calendar_t *cale
     const int rc = fill(&build, err);
     if (timelines->part_count == parts)
         cm_part_release(build.part);
+    else if (rc == 0)
+        compact(build.part);
     for (int i = 0; i < timelines->threads; i++)
         cm_reader_close(build.readers[i]);
     free(blocks);
