@@ -239,6 +239,40 @@ static void join_some(plan_t *plan)
     }
 }
 
+/* How many rows of the part are in periods that stay. */
+static int64_t rows_of(const plan_t *plan, const cm_part_t *part)
+{
+    int64_t rows = 0;
+
+    for (uint32_t i = 0; i < plan->old->period_count; i++) {
+        if (!plan->gone[i] && plan->old->periods[i].part == part)
+            rows += plan->old->periods[i].rows;
+    }
+    return rows;
+}
+
+/* Builds also what is left of old parts that mostly are not used any more, so that their memory
+ * becomes free; as far as it is little. */
+static void clear_parts(plan_t *plan)
+{
+    const cm_timelines_t *old = plan->old;
+    int64_t left = plan->period_rows;
+
+    for (uint32_t p = 0; p < old->part_count; p++) {
+        const cm_part_t *part = old->parts[p];
+        const int64_t rows = rows_of(plan, part);
+        if (rows == 0 || rows > part->rows / 2 || rows > left)
+            continue;
+        left -= rows;
+        for (uint32_t i = 0; i < old->period_count; i++) {
+            if (plan->gone[i] || old->periods[i].part != part)
+                continue;
+            let_go(plan, i);
+            add_span(plan, (cm_calendar_span_t){old->periods[i].from, old->periods[i].to});
+        }
+    }
+}
+
 static void choose_spans(plan_t *plan)
 {
     for (uint32_t i = 0; i < plan->old->period_count; i++)
@@ -255,21 +289,10 @@ static void choose_spans(plan_t *plan)
     }
     if (plan->small > SMALL_MANY)
         join_some(plan);
+    clear_parts(plan);
 }
 
 /* ---- the whole ---- */
-
-/* How many rows of the part are in periods that stay. */
-static int64_t rows_of(const plan_t *plan, const cm_part_t *part)
-{
-    int64_t rows = 0;
-
-    for (uint32_t i = 0; i < plan->old->period_count; i++) {
-        if (!plan->gone[i] && plan->old->periods[i].part == part)
-            rows += plan->old->periods[i].rows;
-    }
-    return rows;
-}
 
 /* Whether it is worth while: little is built again, and little is kept that is not used. */
 static bool is_cheap(const plan_t *plan)
