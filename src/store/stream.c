@@ -162,7 +162,7 @@ static int next_head(cm_stream_reader_t *reader, cm_stream_t *out, size_t *store
 int cm_stream_skip(cm_stream_reader_t *reader, unsigned count)
 {
     cm_stream_t stream;
-    size_t stored;
+    size_t stored = 0;
 
     for (unsigned i = 0; i < count; i++) {
         int rc = next_head(reader, &stream, &stored);
@@ -176,7 +176,7 @@ int cm_stream_skip(cm_stream_reader_t *reader, unsigned count)
 int cm_stream_next(cm_stream_reader_t *reader, size_t want, cm_stream_t *out)
 {
     cm_stream_scratch_t *scratch = reader->scratch;
-    size_t stored;
+    size_t stored = 0;
 
     int rc = next_head(reader, out, &stored);
     if (rc < 0)
