@@ -78,7 +78,7 @@ export const start = (script) => {
   };
 
   // A string is sent as text/plain, for which browsers send no preflight request.
-  const body = () => `[${queue}]`;
+  const body = () => "[" + queue + "]";
   const beacon = guarded(() => navigator.sendBeacon(endpoint, body()));
   const request = async () => window.fetch
     ? fetch(endpoint, { method: "POST", body: body(), keepalive: true, credentials: "include" })
@@ -195,7 +195,7 @@ export const start = (script) => {
       for (const key in props) {
         const value = props[key];
         // Absent ones (null, undefined, "") do not count: `[]` makes an empty text of them.
-        if (key && `${[value]}` && room-- > 0)
+        if (key && [value] + "" && room-- > 0)
           kept[cut(key, NAME_MAX)] = /^(n|bo)/.test(typeof value) ? value : cut(value, TEXT_MAX);
       }
       add({ url: page ? page.url : named(location), user_id: user },
@@ -238,7 +238,7 @@ export const start = (script) => {
     const data = script.dataset;
     const early = [].concat(stub.q || [], calls);
     calls = 0;
-    if ((navigator.doNotTrack || window.doNotTrack) === "1" || navigator.globalPrivacyControl)
+    if ((navigator.doNotTrack || window.doNotTrack) == 1 || navigator.globalPrivacyControl)
       return;
     endpoint = new URL(data.endpoint || "/v1/events", script.src || location).href;
     site = (data.site || location.origin + "/").replace(/\/?$/, "/");
@@ -261,7 +261,7 @@ export const start = (script) => {
       flushed = undefined;
       use();
     });
-    ["pushState", "replaceState"].forEach((name) => {
+    "pushState replaceState".split(" ").forEach((name) => {
       const original = history[name];
       if (original)
         history[name] = function () {
