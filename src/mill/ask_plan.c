@@ -80,6 +80,7 @@ static cm_lane_view_t view_of(const cm_ask_plan_t *plan)
         .columns = plan->features->columns,
         .from = INT64_MAX,
         .to = INT64_MIN,
+        .times = plan->facts || plan->features->times,
         .context = plan->facts,
         .first = plan->features->first_views,
         .later = plan->engaged,
@@ -90,6 +91,8 @@ static cm_lane_view_t view_of(const cm_ask_plan_t *plan)
         const cm_span_t span = plan->ones[i].span;
         view.from = span.from < view.from ? span.from : view.from;
         view.to = span.to > view.to ? span.to : view.to;
+        view.times |=
+            span.from != INT64_MIN || span.to != INT64_MAX || plan->ones[i].question->stepped;
     }
     return view;
 }

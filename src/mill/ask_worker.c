@@ -16,7 +16,10 @@ void cm_ask_worker_init(cm_ask_worker_t *worker, const cm_ask_plan_t *plan)
     for (size_t i = 0; i < plan->count; i++) {
         const cm_ask_one_t *one = &plan->ones[i];
         cm_ask_state_t *state = &worker->states[i];
-        cm_tally_init(&state->tally, one->question, one->dim_count);
+        uint32_t sizes[CM_QUESTION_DIMS_MAX + 1] = {0};
+        for (size_t dim = 0; dim < one->dim_count; dim++)
+            sizes[dim] = cm_feature_value_count(plan->features, one->dims[dim]);
+        cm_tally_init(&state->tally, one->question, one->dim_count, sizes);
         state->memos =
             cm_alloc_zero(one->where.count + one->where_visit.count + one->where_user.count + 1,
                           sizeof *state->memos);

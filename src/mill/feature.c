@@ -92,6 +92,7 @@ int cm_features_add(cm_features_t *features, const cm_dim_t *dim, const cm_zone_
         features->columns |= CM_CREDIT_COLUMNS;
         features->from_credits = true;
     }
+    features->times |= cm_facet_is_of_time(facet);
     features->first_views |= cm_facet_is_of_user(facet);
     features->sessions |=
         cm_facet_is_of_session(facet) || cm_facet_is_of_user(facet) || facet == CM_FACET_ENGAGED_MS;
@@ -169,6 +170,17 @@ int cm_features_prepare(cm_features_t *features, uint32_t also, const cm_ask_opt
     if (rc == 0 && referrers)
         rc = cm_credits_prepare(&features->credits, features->from_credits, options, err);
     return rc;
+}
+
+uint32_t cm_feature_value_count(const cm_features_t *features, size_t number)
+{
+    const cm_feature_t *feature = &features->list[number];
+
+    if (feature->map != NULL)
+        return feature->strings.count + 1;
+    return feature->column != CM_COLUMN_COUNT
+               ? cm_timelines_value_count(features->timelines, feature->column)
+               : 0;
 }
 
 cm_str_t cm_feature_string(cm_features_t *features, size_t number, uint32_t value,

@@ -34,6 +34,7 @@ typedef struct cm_features {
     size_t count;
     uint32_t columns;  /* of the timelines, a mask */
     bool first_views;  /* a feature is of users */
+    bool times;        /* a feature is of time */
     bool sessions;     /* a feature is of sessions or users */
     bool from_credits; /* some need where sessions came from */
     cm_credits_t credits;
@@ -50,6 +51,10 @@ int cm_features_add(cm_features_t *features, const cm_dim_t *dim, const cm_zone_
  * once, when all features are added. */
 int cm_features_prepare(cm_features_t *features, uint32_t also, const cm_ask_options_t *options,
                         cm_err_t *err);
+
+/* How many values the feature has: they are below it. 0: that is not known before the walk. After
+ * cm_features_prepare(). */
+uint32_t cm_feature_value_count(const cm_features_t *features, size_t number);
 
 /* The string of a value above 0. A time is written into `arena`. */
 cm_str_t cm_feature_string(cm_features_t *features, size_t number, uint32_t value,

@@ -408,8 +408,11 @@ static void copy_times(cm_lane_t *lane)
     for (uint32_t i = 0; i < lane->piece_count; i++) {
         const piece_t piece = lane->pieces[i];
         const cm_part_t *part = piece.part;
-        memcpy(lane->second + row, part->second + piece.row, piece.count * sizeof *lane->second);
-        memcpy(lane->ms + row, part->ms + piece.row, piece.count * sizeof *lane->ms);
+        if (lane->view.times) {
+            memcpy(lane->second + row, part->second + piece.row,
+                   piece.count * sizeof *lane->second);
+            memcpy(lane->ms + row, part->ms + piece.row, piece.count * sizeof *lane->ms);
+        }
         memcpy(lane->kind + row, part->kind + piece.row, piece.count);
         row += piece.count;
     }
@@ -437,8 +440,8 @@ int cm_lane_next(cm_lane_t *lane, cm_crowd_t *crowd, cm_err_t *err)
     crowd->before = lane->view.context ? lane->before : NULL;
     crowd->after = lane->view.context ? lane->after : NULL;
     crowd->rows = lane->rows;
-    crowd->second = lane->second;
-    crowd->ms = lane->ms;
+    crowd->second = lane->view.times ? lane->second : NULL;
+    crowd->ms = lane->view.times ? lane->ms : NULL;
     crowd->kind = lane->kind;
     return 1;
 }

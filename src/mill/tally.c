@@ -27,7 +27,7 @@ enum {
     WORDS_FACTS,
 };
 
-enum { FIRST_CELLS = 64, DIRECT_MAX = 1 << 22 };
+enum { FIRST_CELLS = 64, DIRECT_MAX = 1 << 22, PAIRS_MAX = 1 << 20 };
 
 static const unsigned strides[] = {WORDS_EVENTS, WORDS_VISITS, WORDS_FACTS};
 
@@ -84,13 +84,29 @@ static uint32_t add_cell(cm_tally_t *tally, const uint32_t *key)
     return cell;
 }
 
-void cm_tally_init(cm_tally_t *tally, const cm_question_t *question, size_t dims)
+/* Where two dimensions have few pairs of values, a table of all of them is quicker than hashing. */
+static void prepare_pairs(cm_tally_t *tally, const uint32_t *sizes)
+{
+    const uint64_t pairs = (uint64_t)sizes[0] * sizes[1];
+
+    if (pairs == 0 || pairs > PAIRS_MAX)
+        return;
+    tally->pair[0] = sizes[0];
+    tally->pair[1] = sizes[1];
+    tally->direct_size = (uint32_t)pairs;
+    tally->direct = cm_alloc_zero(pairs, sizeof *tally->direct);
+}
+
+void cm_tally_init(cm_tally_t *tally, const cm_question_t *question, size_t dims,
+                   const uint32_t *sizes)
 {
     *tally = (cm_tally_t){
         .level = cm_tally_level(question->counters), .dims = dims, .props = question->prop_count};
     tally->stride = strides[tally->level];
     if (dims == 0)
         add_cell(tally, NULL); /* the total is always there */
+    if (dims == 2 && sizes != NULL)
+        prepare_pairs(tally, sizes);
 }
 
 static uint32_t hash_key(const uint32_t *key, size_t dims)
@@ -164,6 +180,25 @@ static inline uint32_t cell_of_value(cm_tally_t *tally, uint32_t value)
     return tally->direct[value] - 1;
 }
 
+static inline uint32_t cell_of_pair(cm_tally_t *tally, const uint32_t key[2])
+{
+    if (key[0] >= tally->pair[0] || key[1] >= tally->pair[1])
+        return find_cell(tally, key);
+    uint32_t *cell = &tally->direct[key[0] * tally->pair[1] + key[1]];
+    if (*cell == 0)
+        *cell = 1 + add_cell(tally, key);
+    return *cell - 1;
+}
+
+static void find_pairs(cm_tally_t *tally, const cm_tally_rows_t *rows)
+{
+    for (uint32_t row = 0; row < rows->crowd->rows; row++) {
+        const uint32_t key[] = {rows->keys[0][row], rows->keys[1][row]};
+        if (rows->selected == NULL || rows->selected[row])
+            tally->cell_of[row] = cell_of_pair(tally, key);
+    }
+}
+
 /* Neighbours often have one key, so that of the row before is compared first. */
 static void find_cells(cm_tally_t *tally, const cm_tally_rows_t *rows)
 {
@@ -191,7 +226,9 @@ static void place_rows(cm_tally_t *tally, const cm_tally_rows_t *rows)
         tally->row_cap = count + count / 2;
         tally->cell_of = cm_realloc(tally->cell_of, tally->row_cap * sizeof *tally->cell_of);
     }
-    if (tally->dims > 1) {
+    if (tally->dims == 2 && tally->direct != NULL) {
+        find_pairs(tally, rows);
+    } else if (tally->dims > 1) {
         find_cells(tally, rows);
     } else if (tally->dims == 0) {
         memset(tally->cell_of, 0, count * sizeof *tally->cell_of);

@@ -44,8 +44,9 @@ typedef struct cm_tally {
     uint32_t count, cap;
     uint32_t *slots; /* hash table: index + 1 */
     uint32_t mask;
-    uint32_t *direct; /* of one dimension: index + 1 by value */
+    uint32_t *direct; /* index + 1; of one dimension by value, of two by pair of values */
     uint32_t direct_size;
+    uint32_t pair[2];  /* of two dimensions: values below these are in `direct`; 0: none are */
     uint32_t *cell_of; /* by row of the crowd at hand: its cell */
     uint32_t row_cap;
     /* Of all groups together: what cannot be added up. */
@@ -53,7 +54,9 @@ typedef struct cm_tally {
     uint32_t user, session; /* serial numbers before this crowd, from 1 */
 } cm_tally_t;
 
-void cm_tally_init(cm_tally_t *tally, const cm_question_t *question, size_t dims);
+/* `sizes`: by dimension, the values are below it; 0: that is not known. NULL: of none. */
+void cm_tally_init(cm_tally_t *tally, const cm_question_t *question, size_t dims,
+                   const uint32_t *sizes);
 
 /* Adds the selected events of a crowd. */
 void cm_tally_add(cm_tally_t *tally, const cm_tally_rows_t *rows);

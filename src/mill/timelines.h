@@ -117,8 +117,8 @@ typedef struct cm_crowd {
      * the next one behind them; or CM_CROWD_NONE. Without context NULL. */
     const uint32_t *before, *after;
     uint32_t rows;
-    const uint32_t *second;                  /* timestamp / 1000, by row */
-    const uint16_t *ms;                      /* timestamp % 1000 */
+    const uint32_t *second;                  /* timestamp / 1000, by row; with `times`, else NULL */
+    const uint16_t *ms;                      /* timestamp % 1000; the same */
     const uint8_t *kind;                     /* CM_KIND_* */
     const uint32_t *values[CM_COLUMN_COUNT]; /* of the columns that the lane was opened for */
 } cm_crowd_t;
@@ -129,6 +129,7 @@ typedef struct cm_lane_view {
     int64_t from, to; /* ms; the lane gives the users that have events in the periods (weeks or
                        * parts of them, UTC) that overlap this span, with all their events of these;
                        * INT64_MIN, INT64_MAX: all */
+    bool times;       /* `second` and `ms` are wanted */
     /* `before` and `after` are wanted, and if a session reaches into these periods or out of them,
      * its page views elsewhere. */
     bool context;

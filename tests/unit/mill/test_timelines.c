@@ -256,7 +256,8 @@ static void add_row(cm_buf_t *out, const cm_timelines_t *timelines, const cm_cro
 
 static void walk(cm_timelines_t *timelines, unsigned lanes, walked_t *walked, size_t *users)
 {
-    const cm_lane_view_t view = {.columns = columns, .from = INT64_MIN, .to = INT64_MAX};
+    const cm_lane_view_t view = {
+        .columns = columns, .from = INT64_MIN, .to = INT64_MAX, .times = true};
     cm_crowd_t crowd;
     cm_err_t err;
     int rc = 0;

@@ -198,7 +198,7 @@ static void add_crowd(line_t *lines, size_t *count, cm_timelines_t *timelines,
 static cm_buf_t dump(cm_timelines_t *timelines, unsigned lanes)
 {
     enum { USERS = 20000 };
-    const cm_lane_view_t view = {.columns = ALL, .from = INT64_MIN, .to = INT64_MAX};
+    const cm_lane_view_t view = {.columns = ALL, .from = INT64_MIN, .to = INT64_MAX, .times = true};
     line_t *lines = malloc(USERS * sizeof *lines);
     cm_buf_t all = CM_BUF_INIT;
     size_t count = 0;
