@@ -5,6 +5,25 @@
 #include <assert.h>
 #include <stdlib.h>
 
+enum {
+    PARTITIONS_MAX = 4096,
+    PARTITION_EVENTS = 32 * 1024, /* 512 KiB: what a core's L2 cache holds */
+};
+
+cm_spread_t cm_spread_choose(uint32_t users, uint32_t most, int64_t events, int64_t passes)
+{
+    cm_spread_t spread = {.users = users};
+
+    passes = passes > users ? users : passes;
+    spread.passes = (uint32_t)(passes < 1 ? 1 : passes);
+    while ((1u << spread.shift) < PARTITIONS_MAX &&
+           (events / spread.passes >> spread.shift > PARTITION_EVENTS ||
+            users / spread.passes >> spread.shift >= most))
+        spread.shift++;
+    spread.count = 1u << spread.shift;
+    return spread;
+}
+
 /* Counts each user's events in a chunk; the count of user u goes to starts[u + 1]. */
 static void count_users(const cm_chunk_t *chunk, const cm_compact_layout_t *compact,
                         uint32_t *starts)

@@ -20,6 +20,10 @@ typedef struct cm_spread {
     cm_compact_layout_t compact;
 } cm_spread_t;
 
+/* How `events` of so many users are spread over so many passes, of which each has at least one
+ * user: partitions are as large as fits a core's cache, and have fewer than `most` users. */
+cm_spread_t cm_spread_choose(uint32_t users, uint32_t most, int64_t events, int64_t passes);
+
 /* The id of a user, from its number within a partition. */
 static inline uint32_t cm_spread_user(const cm_spread_t *spread, uint32_t partition, uint64_t local)
 {

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 
 enum {
-    PARTITIONS_MAX = 4096,
-    PARTITION_EVENTS = 32 * 1024, /* 512 KiB: what a core's L2 cache holds */
     REGIONS_MAX = 1024,
     REGION_CELLS = 2048,      /* 160 KiB of cells: stays in the L2 cache beside contributions */
     DIRECT_MAX = 1024 * 1024, /* entries of 4 bytes; beyond it a hash table is no slower */
@@ -197,16 +195,8 @@ int cm_mill_choose_spread(cm_mill_run_t *run, cm_err_t *err)
     if (rc < 0)
         return rc;
     int64_t passes = wanted / run->fits + (wanted % run->fits != 0);
-    /* A pass has at least one user. */
-    passes = passes > spread->users ? spread->users : passes;
-    spread->passes = (uint32_t)(passes < 1 ? 1 : passes);
-    spread->shift = 0;
-    int64_t expected = expected_events(run, wanted);
-    while ((1u << spread->shift) < PARTITIONS_MAX &&
-           (expected / spread->passes >> spread->shift > PARTITION_EVENTS ||
-            spread->users / spread->passes >> spread->shift >= 1u << USER_BITS))
-        spread->shift++;
-    spread->count = 1u << spread->shift;
+    *spread =
+        cm_spread_choose(spread->users, 1u << USER_BITS, expected_events(run, wanted), passes);
     choose_compact(run);
     return 0;
 }

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 
 enum {
-    PARTITIONS_MAX = 4096,
-    PARTITION_EVENTS = 32 * 1024, /* 512 KiB: what a core's L2 cache holds */
     /* Users of a partition: a packed event has room for twice as many. */
     USERS_MAX = 1 << (64 - CM_PACKED_TIME_BITS - 1),
     MORE_USERS = 16, /* of a partition, for which there is room at least */
@@ -364,21 +362,14 @@ static void finish_ties(void *context, int number)
 
 /* ---- the whole ---- */
 
-/* Chooses passes and partitions as the mill does (plan.c), and leaves room for more users. */
+/* Chooses passes and partitions, and leaves room for more users. */
 void cm_timelines_spread(cm_timelines_t *timelines, int64_t memory)
 {
     const int64_t events = timelines->end, fits = memory / EVENT_BYTES + 1;
     const uint32_t users = timelines->strings[CM_USER];
-    int64_t passes = memory > 0 ? (events + fits - 1) / fits : 1;
-    cm_spread_t spread = {0};
+    const int64_t passes = memory > 0 ? (events + fits - 1) / fits : 1;
+    const cm_spread_t spread = cm_spread_choose(users, USERS_MAX, events, passes);
 
-    passes = passes > users ? users : passes;
-    spread.passes = (uint32_t)(passes < 1 ? 1 : passes);
-    while ((1u << spread.shift) < PARTITIONS_MAX &&
-           (events / spread.passes >> spread.shift > PARTITION_EVENTS ||
-            users / spread.passes >> spread.shift >= USERS_MAX))
-        spread.shift++;
-    spread.count = 1u << spread.shift;
     timelines->shared->spread = spread;
     const uint32_t most = (users / spread.passes >> spread.shift) + 1;
     timelines->shared->locals = most + most / 4 + MORE_USERS;
