@@ -118,12 +118,8 @@ static void add_to_total(const cm_tally_t *tally, uint32_t cell, int64_t *total,
     cm_tally_counters(tally, cell, counters);
     for (int i = 0; i < CM_COUNTER_COUNT; i++)
         total[i] += counters[i];
-    for (size_t i = 0; i < tally->props; i++) {
-        const cm_sums_t *more = &tally->sums[cell * tally->props + i];
-        sums[i].sum.scaled += more->sum.scaled;
-        sums[i].count += more->count;
-        sums[i].left_out += more->left_out;
-    }
+    for (size_t i = 0; i < tally->props; i++)
+        cm_tally_add_sums(&sums[i], &tally->sums[cell * tally->props + i]);
 }
 
 /* All counters of the total are sums of those of the groups, except distinct users and sessions. */

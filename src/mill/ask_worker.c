@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { STATE_UNKNOWN, STATE_NO, STATE_YES, FIRST_SIZE = 64 };
+enum { STATE_UNKNOWN, STATE_NO, STATE_YES };
 
 void cm_ask_worker_init(cm_ask_worker_t *worker, const cm_ask_plan_t *plan)
 {
@@ -33,19 +33,6 @@ void cm_ask_worker_init(cm_ask_worker_t *worker, const cm_ask_plan_t *plan)
 
 /* ---- conditions ---- */
 
-/* Room for `value` in an array of `item` bytes; what is new is zero. */
-static void *make_room(void *array, uint32_t *size, uint32_t value, size_t item)
-{
-    uint32_t more = *size != 0 ? *size : FIRST_SIZE;
-
-    while (more <= value)
-        more *= 2;
-    array = cm_realloc(array, more * item);
-    memset((char *)array + *size * item, 0, (more - *size) * item);
-    *size = more;
-    return array;
-}
-
 /* The string of a value; data NULL: it is absent. */
 static cm_str_t string_of(cm_ask_worker_t *worker, size_t feature, uint32_t value)
 {
@@ -68,7 +55,7 @@ static inline bool holds(cm_ask_worker_t *worker, const cm_ask_filter_t *filter,
     if (filter->condition->dim.facet == CM_FACET_ENGAGED_MS)
         return ask(worker, filter, value) == STATE_YES;
     if (value >= memo->size)
-        memo->states = make_room(memo->states, &memo->size, value, 1);
+        memo->states = cm_tally_room(memo->states, &memo->size, value, 1);
     if (memo->states[value] == STATE_UNKNOWN)
         memo->states[value] = ask(worker, filter, value);
     return memo->states[value] == STATE_YES;
@@ -174,8 +161,8 @@ static const cm_tally_number_t *find_numbers(cm_ask_worker_t *worker, cm_ask_sta
     for (uint32_t row = 0; row < rows; row++) {
         const uint32_t value = values[row];
         if (value >= state->number_sizes[prop])
-            state->numbers[prop] = make_room(state->numbers[prop], &state->number_sizes[prop],
-                                             value, sizeof *state->numbers[prop]);
+            state->numbers[prop] = cm_tally_room(state->numbers[prop], &state->number_sizes[prop],
+                                                 value, sizeof *state->numbers[prop]);
         cm_tally_number_t *number = &state->numbers[prop][value];
         if (value == 0 || number->kind != CM_NUMBER_UNKNOWN)
             continue;

@@ -2,6 +2,7 @@
 
 #include "base/host.h"
 #include "enrich/url_parts.h"
+#include "mill/hash.h"
 
 #include <stdlib.h>
 
@@ -160,18 +161,12 @@ void cm_credits_free(cm_credits_t *credits)
 
 /* ---- in a thread ---- */
 
-static uint64_t mix(uint64_t hash, uint32_t part)
-{
-    hash = (hash ^ part) * UINT64_C(0x9E3779B97F4A7C15);
-    return hash ^ hash >> 32;
-}
-
 static uint64_t hash_key(const credit_key_t *key)
 {
     uint64_t hash = 0;
 
     for (int i = 0; i < KEY; i++)
-        hash = mix(hash, key->part[i]);
+        hash = cm_hash_add(hash, key->part[i]);
     return hash;
 }
 
@@ -262,7 +257,7 @@ const cm_credit_t *cm_credit_at(cm_credit_reader_t *reader, const cm_crowd_t *cr
 
 static pair_t *find_pair(pair_t *pairs, size_t mask, uint64_t key)
 {
-    size_t slot = mix(mix(0, (uint32_t)key), (uint32_t)(key >> 32)) & mask;
+    size_t slot = cm_hash_add(0, key) & mask;
 
     while (pairs[slot].key != 0 && pairs[slot].key != key)
         slot = (slot + 1) & mask;

@@ -1,5 +1,7 @@
 #include "mill/tally.h"
 
+#include "mill/hash.h"
+
 #include <stdlib.h>
 
 /* A cell: who was counted last, then the counters of its level. */
@@ -61,6 +63,18 @@ cm_tally_level_t cm_tally_level(uint32_t counters)
     return (counters & ~(events | 1u << CM_COUNTER_VISITS)) == 0 ? CM_TALLY_VISITS : CM_TALLY_FACTS;
 }
 
+void *cm_tally_room(void *array, uint32_t *size, uint32_t value, size_t item)
+{
+    uint32_t more = *size != 0 ? *size : FIRST_CELLS;
+
+    while (more <= value)
+        more *= 2;
+    array = cm_realloc(array, more * item);
+    memset((char *)array + *size * item, 0, (more - *size) * item);
+    *size = more;
+    return array;
+}
+
 /* ---- cells ---- */
 
 static uint32_t add_cell(cm_tally_t *tally, const uint32_t *key)
@@ -114,7 +128,7 @@ static uint32_t hash_key(const uint32_t *key, size_t dims)
     uint64_t hash = 0;
 
     for (size_t i = 0; i < dims; i++)
-        hash = (hash ^ key[i]) * UINT64_C(0x9E3779B97F4A7C15), hash ^= hash >> 32;
+        hash = cm_hash_add(hash, key[i]);
     return (uint32_t)hash;
 }
 
@@ -157,24 +171,13 @@ static uint32_t find_cell(cm_tally_t *tally, const uint32_t *key)
     }
 }
 
-static void grow_direct(cm_tally_t *tally, uint32_t value)
-{
-    uint32_t size = tally->direct_size != 0 ? tally->direct_size : FIRST_CELLS;
-
-    while (size <= value)
-        size *= 2;
-    tally->direct = cm_realloc(tally->direct, size * sizeof *tally->direct);
-    memset(tally->direct + tally->direct_size, 0,
-           (size - tally->direct_size) * sizeof *tally->direct);
-    tally->direct_size = size;
-}
-
 static inline uint32_t cell_of_value(cm_tally_t *tally, uint32_t value)
 {
     if (value >= DIRECT_MAX)
         return find_cell(tally, &value);
     if (value >= tally->direct_size)
-        grow_direct(tally, value);
+        tally->direct =
+            cm_tally_room(tally->direct, &tally->direct_size, value, sizeof *tally->direct);
     if (tally->direct[value] == 0)
         tally->direct[value] = 1 + add_cell(tally, &value);
     return tally->direct[value] - 1;
@@ -267,13 +270,13 @@ static inline void add_facts(const walker_t *walker, uint64_t *cell, uint32_t ro
             cell[WORD_TIME_ON_PAGE_COUNT]++;
         }
     }
-    if (facts->first[session] == row) {
+    if (cm_facts_begins(facts, row)) {
         cell[WORD_ENTRANCES]++;
         cell[WORD_BOUNCES] += facts->views[session] == 1;
         cell[WORD_VISIT_DURATION_SUM] +=
             walker->crowd->second[facts->last[session]] - walker->crowd->second[row];
     }
-    cell[WORD_EXITS] += facts->last[session] == row;
+    cell[WORD_EXITS] += cm_facts_ends(facts, row);
     cell[WORD_NEW_USERS] += row == first_view;
     if (facts->engaged && facts->engaged_ms[row] != 0) {
         cell[WORD_ENGAGED_MS_SUM] += facts->engaged_ms[row] - 1;
@@ -415,11 +418,8 @@ void cm_tally_merge(cm_tally_t *tally, const cm_tally_t *more)
             tally->cells[(size_t)to * tally->stride + word] +=
                 more->cells[(size_t)cell * more->stride + word];
         for (size_t i = 0; i < tally->props; i++) {
-            cm_sums_t *sums = &tally->sums[to * tally->props + i];
-            const cm_sums_t *others = &more->sums[cell * more->props + i];
-            sums->sum.scaled += others->sum.scaled;
-            sums->count += others->count;
-            sums->left_out += others->left_out;
+            cm_tally_add_sums(&tally->sums[to * tally->props + i],
+                              &more->sums[cell * more->props + i]);
         }
     }
     tally->users += more->users;

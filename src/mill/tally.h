@@ -66,6 +66,17 @@ void cm_tally_add(cm_tally_t *tally, const cm_tally_rows_t *rows);
 void cm_tally_add_numbers(cm_tally_t *tally, const cm_tally_rows_t *rows, size_t prop,
                           const uint32_t *values, const cm_tally_number_t *numbers);
 
+/* Adds `more` to the sums of a property. */
+static inline void cm_tally_add_sums(cm_sums_t *sums, const cm_sums_t *more)
+{
+    sums->sum.scaled += more->sum.scaled;
+    sums->count += more->count;
+    sums->left_out += more->left_out;
+}
+
+/* An array by value with room for `value`; what is new is zero. The caller frees it. */
+void *cm_tally_room(void *array, uint32_t *size, uint32_t value, size_t item);
+
 /* Adds all of `more`, whose users are others. */
 void cm_tally_merge(cm_tally_t *tally, const cm_tally_t *more);
 

@@ -3,6 +3,7 @@
  * Where many events are copies, nearly all copies are the same in every field. Those are found by
  * their prints, which take one reading of the store; ties.h would keep all their fields. Strings
  * are hashed with a random seed, because senders choose them. */
+#include "mill/hash.h"
 #include "mill/timelines_inside.h"
 
 #include <stdlib.h>
@@ -21,13 +22,6 @@ typedef struct printing {
     } threads[CM_TEAM_MAX];
 } printing_t;
 
-/* Different values give different results. */
-static uint64_t mix(uint64_t print, uint64_t value)
-{
-    print = (print ^ value) * UINT64_C(0x9E3779B97F4A7C15);
-    return print ^ print >> 29;
-}
-
 static uint64_t hash_of(const printing_t *printing, cm_str_t string)
 {
     return XXH3_64bits_withSeed(string.data, string.len, printing->seed);
@@ -36,7 +30,7 @@ static uint64_t hash_of(const printing_t *printing, cm_str_t string)
 static void mix_numbers(uint64_t *prints, const uint32_t *numbers, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        prints[i] = mix(prints[i], numbers[i]);
+        prints[i] = cm_hash_add(prints[i], numbers[i]);
 }
 
 static void mix_texts(const printing_t *printing, const cm_wide_t *wide, int field,
@@ -50,7 +44,7 @@ static void mix_texts(const printing_t *printing, const cm_wide_t *wide, int fie
     for (uint32_t id = 0; id < strings->count; id++)
         hashes[id + 1] = hash_of(printing, cm_dict_string(strings, id));
     for (uint32_t i = 0; i < count; i++)
-        prints[i] = mix(prints[i], hashes[numbers[i]]);
+        prints[i] = cm_hash_add(prints[i], hashes[numbers[i]]);
     free(hashes);
 }
 
@@ -59,11 +53,11 @@ static void mix_keys(const printing_t *printing, const cm_key_t *keys, uint64_t 
 {
     for (uint32_t i = 0; i < count; i++) {
         if (keys[i].kind == CM_KEY_TEXT)
-            prints[i] = mix(prints[i], hash_of(printing, keys[i].text));
+            prints[i] = cm_hash_add(prints[i], hash_of(printing, keys[i].text));
         else if (keys[i].kind == CM_KEY_UUID)
-            prints[i] =
-                mix(prints[i],
-                    hash_of(printing, (cm_str_t){(const char *)keys[i].uuid, sizeof keys[i].uuid}));
+            prints[i] = cm_hash_add(
+                prints[i],
+                hash_of(printing, (cm_str_t){(const char *)keys[i].uuid, sizeof keys[i].uuid}));
     }
 }
 
@@ -92,7 +86,7 @@ static int print_block(printing_t *printing, int number, const cm_block_ref_t *b
     } else {
         for (int field = 0; field < CM_EXTRA_COUNT; field++) {
             for (uint32_t i = 0; i < count; i++)
-                prints[i] = mix(prints[i], 0);
+                prints[i] = cm_hash_add(prints[i], 0);
         }
     }
     if (!block->all_keys_derived)
